@@ -1,0 +1,110 @@
+# Everything a contributor or a build server runs. `make help` lists it.
+#
+#   VENV=folder     another environment than .venv
+#   PYTHON=program  another Python than the first of 3.11 or newer that is found
+#   CI=true         nothing may be missing: without Node, Chromium or a kernel, checks fail instead of being skipped
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+  command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+STATIC := agenttrace_nb/views/static
+IN_CI := $(filter-out 0 false no off,$(or $(AGENTTRACE_CI),$(CI)))
+HAVE_NODE := $(shell command -v npm 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo lab test lint types imports js check-all bench pytest format clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
+
+# ------------------------------------------------------------------------------------------------------- environment
+
+# Stamps say which extras the environment holds; a changed pyproject.toml makes them stale.
+DEMO_READY := $(VENV)/.agenttrace-demo
+LAB_READY := $(VENV)/.agenttrace-lab
+TEST_READY := $(VENV)/.agenttrace-test
+JS_READY := js/node_modules/.agenttrace-js
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "agenttrace_nb needs Python 3.11 or newer: install it, or run make PYTHON=path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make an environment: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+
+$(DEMO_READY): pyproject.toml | $(BIN)/python
+	@test -e $@ || echo "Installing into $(VENV); the first time takes a few minutes"
+	$(PIP_INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(LAB_READY): pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[lab]'
+	@touch $@
+
+$(TEST_READY): pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[test]'
+	@touch $@ $(DEMO_READY) $(LAB_READY)
+
+$(JS_READY): js/package.json js/package-lock.json
+	cd js && npm ci
+	@touch $@
+
+# ------------------------------------------------------------------------------------------------------------ use it
+
+demo: $(DEMO_READY) ## run the quickstart here; print its call tree, its MLflow run and a page with the tree
+	@$(BIN)/python notebooks/run_quickstart.py
+
+lab: $(LAB_READY) ## open the quickstart in JupyterLab
+	$(BIN)/python -m jupyter lab notebooks/01_quickstart.ipynb
+
+# ---------------------------------------------------------------------------------------------------------- check it
+
+# The tests come last, so that their closing line is the last one.
+test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow"'
+
+check-all: $(TEST_READY) lint types imports js bench ## every check, also the slow sweeps and the benchmarks
+	@$(MAKE) --no-print-directory pytest
+
+pytest: $(TEST_READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --nbval-lax --nbval-current-env tests $(NOTEBOOKS)
+
+lint: $(TEST_READY) ## style of the Python files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(TEST_READY) ## types of the package, strictly
+	$(BIN)/mypy
+
+imports: $(TEST_READY) ## which room may import which
+	$(BIN)/lint-imports
+
+format: $(TEST_READY) ## put the Python files in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The bundle in the tree must be, byte for byte, what its sources build.
+ifneq ($(HAVE_NODE),)
+js: $(JS_READY) ## the widget: style, types, tests, and that the committed bundle is what its sources build
+	cd js && npm run --if-present lint && npm run types && npm test
+	@committed=$$(mktemp -d) && trap 'rm -rf "$$committed"' EXIT && cp -R $(STATIC)/. "$$committed" \
+	  && (cd js && npm run build) && diff -r "$$committed" $(STATIC) \
+	  || { echo "$(STATIC) was not what js/ builds; it is now: look at it and commit it" >&2; exit 1; }
+else ifneq ($(IN_CI),)
+js:
+	@echo "npm is missing, and on a build server the widget must be checked: install Node 20 or newer" >&2; exit 1
+else
+js:
+	@echo "SKIPPED: the widget's checks need Node 20 or newer (the bundle in the tree is used as it is)"
+endif
+
+bench: $(TEST_READY) ## the speed claims, each against its rival
+	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program"; done
+
+clean: ## remove what these commands made, but not your recorded runs
+	rm -rf build dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find agenttrace_nb tests benchmarks notebooks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@test ! -e $(DEMO_READY) -a ! -e $(TEST_READY) -a ! -e $(LAB_READY) || rm -rf $(VENV)
