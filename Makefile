@@ -104,7 +104,6 @@ endif
 bench: $(TEST_READY) ## the speed claims, each against its rival
 	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program"; done
 
-clean: ## remove what these commands made, but not your recorded runs
+clean: ## remove what these commands made, but not the environment and not your recorded runs
 	rm -rf build dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find agenttrace_nb tests benchmarks notebooks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
-	@test ! -e $(DEMO_READY) -a ! -e $(TEST_READY) -a ! -e $(LAB_READY) || rm -rf $(VENV)
