@@ -80,7 +80,7 @@ types: $(TEST_READY) ## types of the package, strictly
 	$(BIN)/mypy
 
 imports: $(TEST_READY) ## which room may import which
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(TEST_READY) ## put the Python files in form
 	$(BIN)/ruff format .

@@ -1,9 +1,9 @@
 """Run the quickstart without a browser, and print what it recorded.
 
-``make demo`` calls this. The notebook runs in a kernel of its own, exactly as JupyterLab would run it, in a copy in
-memory: the file is not changed. A last cell is added to the copy that prints the call tree, the MLflow run and the
-page. The notebook leaves the environment's own settings in force, so the run goes where yours would go: to
-``MLFLOW_TRACKING_URI`` when it is set, else to the embedded SQLite database.
+``make demo`` calls this. The notebook runs in a kernel of its own, as JupyterLab would run it, in a copy in memory:
+the file is not changed. A last cell is added to the copy that prints the call tree, the MLflow run and the page.
+Settings stay in force, so the run goes where yours would go: to ``MLFLOW_TRACKING_URI`` when it is set, else to the
+embedded SQLite database.
 """
 
 from __future__ import annotations
