@@ -135,7 +135,9 @@ class Span:
 
     Examples
     --------
-    >>> span = Span(trace_id="a" * 32, span_id="b" * 16, kind=SpanKind.TOOL, name="search", start_ns=0, end_ns=1_500_000_000)
+    >>> span = Span(
+    ...     trace_id="a" * 32, span_id="b" * 16, kind=SpanKind.TOOL, name="search", start_ns=0, end_ns=1_500_000_000
+    ... )
     >>> span.duration_s
     1.5
     """
@@ -381,8 +383,13 @@ def _messages(spans: list[Span]) -> Iterator[Message]:
 def _from_messages(rows: list[Mapping[str, Any]], name: str) -> Trace:
     trace_id = hashlib.sha256(repr((name, rows)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     root = Span(
-        trace_id=trace_id, span_id=trace_id[:16], kind=SpanKind.WORKFLOW, name=name, start_ns=0,
-        end_ns=len(rows), status=Status.OK,
+        trace_id=trace_id,
+        span_id=trace_id[:16],
+        kind=SpanKind.WORKFLOW,
+        name=name,
+        start_ns=0,
+        end_ns=len(rows),
+        status=Status.OK,
     )
     trace = Trace(trace_id=trace_id, name=name, start_ns=0, end_ns=len(rows), status=Status.OK, spans=[root])
     names: dict[str, str] = {}
@@ -394,10 +401,15 @@ def _from_messages(rows: list[Mapping[str, Any]], name: str) -> Trace:
         is_llm = row["role"] == "assistant"
         trace.spans.append(
             Span(
-                trace_id=trace_id, span_id=span_id_of(f"{trace_id}/{at}"), parent_id=root.span_id,
+                trace_id=trace_id,
+                span_id=span_id_of(f"{trace_id}/{at}"),
+                parent_id=root.span_id,
                 kind=SpanKind.LLM if is_llm else SpanKind.TOOL,
                 name="llm" if is_llm else names.get(str(row.get("tool_call_id")), "tool"),
-                agent=row.get("agent", "assistant"), start_ns=at, end_ns=at + 1, status=Status.OK,
+                agent=row.get("agent", "assistant"),
+                start_ns=at,
+                end_ns=at + 1,
+                status=Status.OK,
                 content_in=[dict(r) for r in rows[:at]] if is_llm else None,
                 content_out=[dict(row)] if is_llm else row.get("content"),
             )

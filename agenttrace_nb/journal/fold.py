@@ -55,6 +55,10 @@ class Fold:
         touched, self._touched = self._touched, {}
         return list(touched.values())
 
+    def restore_touched(self, spans: list[Span]) -> None:
+        """Put spans back that were taken and not dealt with, before those that changed since."""
+        self._touched = {**{id(s): s for s in spans}, **self._touched}
+
     def forget(self, trace_id: str) -> None:
         """Drop a trace that nobody needs any more (its spans hold prompts and answers)."""
         trace = self.traces.pop(trace_id, None)

@@ -1,0 +1,99 @@
+"""Following a journal: reading on from where one left off, exactly one follower of a name at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError
+from agenttrace_nb.journal.read import JournalReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agenttrace_nb.journal.events import Event
+
+
+class FollowerBusyError(JournalError):
+    """Another process follows this journal under that name."""
+
+
+class Follower:
+    """One consumer of a journal, with a saved cursor.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    name
+        The follower's name (``mlflow``, ``message-runs``, ``audit`` ...).
+
+    Attributes
+    ----------
+    cursor
+        Everything up to this position has been dealt with.
+    state
+        Notes of the follower, saved with the cursor; JSON.
+
+    Raises
+    ------
+    FollowerBusyError
+        If the name is taken.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._file = path.with_suffix(f".{name}.json")
+        try:
+            self._lease = Lease(path.with_suffix(f".{name}.lock"))
+        except LeaseTakenError as error:
+            msg = f"{path.name} is already being delivered ({name}) by another process; wait for it to finish"
+            raise FollowerBusyError(msg) from error
+        try:
+            self._reader = JournalReader(path)
+        except BaseException:
+            self._lease.release()
+            raise
+        self.path = path
+        self.cursor = 0
+        self.state: dict[str, Any] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            saved = json.loads(self._file.read_text("utf-8"))
+            self.cursor, self.state = int(saved["cursor"]), dict(saved["state"])
+
+    def read(self, limit: int = 1000, after: int | None = None) -> list[Event]:
+        """Return events behind the cursor, or behind ``after`` for one that reads ahead of what it has dealt with."""
+        return list(self._reader.events(self.cursor if after is None else after, limit))
+
+    def item(self, item_id: int) -> bytes:
+        """Return the JSON text of an item."""
+        return self._reader.item(item_id)
+
+    def last_seq(self) -> int:
+        """Return the position of the journal's last event."""
+        return self._reader.last_seq()
+
+    def save(self, cursor: int) -> None:
+        """Save the cursor and the state; after a crash the follower goes on from here."""
+        self.cursor = cursor
+        new = self._file.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            json.dump({"cursor": cursor, "state": self.state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._file)
+
+    def close(self) -> None:
+        """Give the name up."""
+        self._reader.close()
+        self._lease.release()
+
+
+def checkpoint(path: Path) -> None:
+    """Bring a journal safely to the disk: fsync its log and move it into the file. Never blocks the appender."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as db:
+        db.execute("PRAGMA synchronous=FULL")
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
