@@ -42,9 +42,7 @@ def chromium() -> Path:
     """Find the system's Chromium or Chrome; skip or fail without one."""
     given = os.environ.get("AGENTTRACE_CHROMIUM")
     found = given or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
-    require_or_skip(
-        found, "needs Chromium: apt-get install chromium, or set AGENTTRACE_CHROMIUM to the program's path"
-    )
+    require_or_skip(found, "needs Chromium: apt-get install chromium, or set AGENTTRACE_CHROMIUM to the program's path")
     return Path(str(found))
 
 

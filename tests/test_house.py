@@ -71,9 +71,7 @@ def test_every_bundle_is_there_and_within_its_size(suffix: str, limit: int) -> N
 
 
 def test_no_bundle_fetches_anything() -> None:
-    fetching = re.compile(
-        r"""\b(?:import|fetch|importScripts|url)\s*\(?\s*["'`]?https?://|@import\b|\bimport\s*\("""
-    )
+    fetching = re.compile(r"""\b(?:import|fetch|importScripts|url)\s*\(?\s*["'`]?https?://|@import\b|\bimport\s*\(""")
     for path in bundles(".js") + bundles(".css"):
         assert not fetching.findall(path.read_text("utf-8")), path.name
 
@@ -106,31 +104,21 @@ def test_no_file_names_a_folder_of_one_machine() -> None:
     found = []
     for name, text in texts():
         found += [f"{name}: {hit.group(0)}" for hit in own.finditer(text)]
-        found += [
-            f"{name}: {hit.group(0)}" for hit in HOME.finditer(text) if hit.group(1) not in HOME_OF_NOBODY
-        ]
+        found += [f"{name}: {hit.group(0)}" for hit in HOME.finditer(text) if hit.group(1) not in HOME_OF_NOBODY]
     assert not found
 
 
 def test_lock_and_requirement_files_name_no_registry() -> None:
-    files = named(
-        r"(^|/)(package-lock\.json|\.npmrc|Makefile|pyproject\.toml|requirements.*\.txt|.*\.lock)$|^\.ci/"
-    )
+    files = named(r"(^|/)(package-lock\.json|\.npmrc|Makefile|pyproject\.toml|requirements.*\.txt|.*\.lock)$|^\.ci/")
     assert any(name.endswith("package-lock.json") for name, _ in files)
-    found = [
-        f"{name}: {hit.group(0)}" for name, text in files for hit in ADDRESS_OF_A_REGISTRY.finditer(text)
-    ]
+    found = [f"{name}: {hit.group(0)}" for name, text in files for hit in ADDRESS_OF_A_REGISTRY.finditer(text)]
     assert not found
 
 
 def test_every_javascript_dependency_is_pinned_exactly() -> None:
     package = json.loads((ROOT / "js/package.json").read_text("utf-8"))
     wanted = package.get("dependencies", {}) | package.get("devDependencies", {})
-    loose = {
-        name: version
-        for name, version in wanted.items()
-        if not re.fullmatch(r"\d+\.\d+\.\d+[\w.+-]*", version)
-    }
+    loose = {name: version for name, version in wanted.items() if not re.fullmatch(r"\d+\.\d+\.\d+[\w.+-]*", version)}
     assert wanted
     assert not loose
 
@@ -140,9 +128,7 @@ def test_every_javascript_dependency_is_pinned_exactly() -> None:
 
 def test_binder_installs_this_checkout_first() -> None:
     lines = [
-        line
-        for line in (ROOT / "binder/requirements.txt").read_text("utf-8").splitlines()
-        if line and line[0] != "#"
+        line for line in (ROOT / "binder/requirements.txt").read_text("utf-8").splitlines() if line and line[0] != "#"
     ]
     assert lines[0] == "."
     assert any(line.startswith("jupyterlab") for line in lines)
@@ -201,9 +187,7 @@ def test_the_readme_names_every_first_command() -> None:
 def test_no_source_file_is_two_rooms() -> None:
     sources = named(r"\.(py|ts|tsx|mjs|css)$")
     long = {
-        name: lines
-        for name, text in sources
-        if "/static/" not in name and (lines := text.count("\n")) > LINE_LIMIT
+        name: lines for name, text in sources if "/static/" not in name and (lines := text.count("\n")) > LINE_LIMIT
     }
     assert sources
     assert not long
@@ -212,6 +196,4 @@ def test_no_source_file_is_two_rooms() -> None:
 def test_no_file_has_a_name_that_says_nothing() -> None:
     names = [path.relative_to(ROOT) for path in tracked()]
     vague = {"util", "utils", "helper", "helpers", "common", "misc"}
-    assert not [
-        str(name) for name in names if vague & {part.partition(".")[0].lower() for part in name.parts}
-    ]
+    assert not [str(name) for name in names if vague & {part.partition(".")[0].lower() for part in name.parts}]
