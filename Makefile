@@ -6,8 +6,8 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
-  command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 STATIC := agenttrace_nb/views/static
@@ -31,9 +31,10 @@ TEST_READY := $(VENV)/.agenttrace-test
 JS_READY := js/node_modules/.agenttrace-js
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "agenttrace_nb needs Python 3.11 or newer: install it, or run make PYTHON=path/to/python" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-	  echo "$(PYTHON) cannot make an environment: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@python="$(PYTHON)"; test -n "$$python" || { \
+	  echo "agenttrace_nb needs Python 3.11 or newer: install it, or run make PYTHON=path/to/python" >&2; exit 1; }; \
+	$$python -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$$python cannot make an environment: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 
 $(DEMO_READY): pyproject.toml | $(BIN)/python
 	@test -e $@ || echo "Installing into $(VENV); the first time takes a few minutes"

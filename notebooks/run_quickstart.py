@@ -9,12 +9,14 @@ embedded SQLite database.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOK = HERE / "01_quickstart.ipynb"
@@ -34,6 +36,12 @@ run.to_html({page!r})
 """
 
 
+def private_sockets() -> Config:
+    """Talk to the kernel through files of this user, where the system has that, instead of open TCP ports."""
+    transport = "ipc" if os.name == "posix" else "tcp"
+    return Config({"KernelManager": {"transport": transport}, "AsyncKernelManager": {"transport": transport}})
+
+
 def run_quickstart(notebook: Path, page: Path) -> str:
     """Execute `notebook` in memory, write its last run's tree to `page`, and return the printed report.
 
@@ -45,9 +53,7 @@ def run_quickstart(notebook: Path, page: Path) -> str:
     page.parent.mkdir(parents=True, exist_ok=True)
     copy = nbformat.read(notebook, as_version=4)
     copy.cells.append(nbformat.v4.new_code_cell(REPORT.format(limit_s=CELL_LIMIT_S - 60, page=str(page))))
-    client = NotebookClient(
-        copy, timeout=CELL_LIMIT_S, resources={"metadata": {"path": str(notebook.parent)}}
-    )
+    client = NotebookClient(copy, timeout=CELL_LIMIT_S, resources={"metadata": {"path": str(notebook.parent)}})
     client.execute()
     outputs = copy.cells[-1].outputs
     return "".join(output.text for output in outputs if output.get("name") == "stdout")
