@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import difflib
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from agents.tracing import TracingProcessor, set_trace_processors
 
-from bench.models import Bench
-from bench.scenarios import CASES, play
+from bench.models import Kind
+from bench.scenarios import SCENARIOS, run
+from bench.tree import Node, build
 
 if TYPE_CHECKING:
-    from agents.tracing import Span, Trace
+    from collections.abc import Iterator
 
-    from bench.scenarios import Outcome
+    from agents.tracing import Span, Trace
 
 
 @dataclass
@@ -61,89 +62,120 @@ class Recorder(TracingProcessor):
         """Nothing is held back."""
 
 
-def name_of(span: Span[Any]) -> str:
-    """Return what a span's data says of it, in one line."""
+KINDS = {
+    "agent": "agent",
+    "turn": "turn",
+    "generation": "llm",
+    "response": "llm",
+    "function": "tool",
+    "handoff": "handoff",
+    "guardrail": "guardrail",
+    "mcp_tools": "mcp",
+    "transcription": "speech",
+    "speech": "speech",
+    "speech_group": "speech",
+}
+
+
+def nodes_of(recorder: Recorder, model: str) -> list[Node]:
+    """Return what the SDK reported in the words of the golden trees: kinds, names and places, no statuses.
+
+    ``model`` is the name to give to all model calls, which the SDK's spans do not always know.
+    """
+    rows = [(trace.trace_id, None, "workflow", trace.name, None, "ok") for trace in recorder.traces]
+    above = {span.span_id: span.parent_id or span.trace_id for span in recorder.spans}
+    tasks = {span.span_id for span in recorder.spans if span.span_data.type == "task"}
+    for span in recorder.spans:
+        if span.span_id in tasks:
+            continue
+        parent = above[span.span_id]
+        while parent in tasks:
+            parent = above[parent]
+        kind = KINDS.get(span.span_data.type, "other")
+        rows.append((span.span_id, parent, kind, model if kind == "llm" else _neutral_name(span), None, "ok"))
+    return build(rows)
+
+
+def _neutral_name(span: Span[Any]) -> str:
     data = span.span_data
-    shown = {}
-    for key in ("name", "turn", "agent_name", "from_agent", "to_agent", "model", "triggered", "server", "result", "usage"):
-        value = getattr(data, key, None)
-        if value is not None:
-            shown[key] = _tokens(value) if key == "usage" else value
-    for key in ("input", "output", "response", "data", "mcp_data"):
-        value = getattr(data, key, None)
-        if value is not None:
-            text = value.id if key == "response" else repr(value)
-            shown[key] = text if len(text) < 60 else text[:57] + "..."
-    return " ".join(f"{key}={value!r}" if key in {"result"} else f"{key}={value}" for key, value in shown.items())
-
-
-def _tokens(usage: dict[str, Any]) -> str:
-    return f"{usage.get('input_tokens')}+{usage.get('output_tokens')}"
+    match data.type:
+        case "turn":
+            return str(data.turn)
+        case "handoff":
+            return f"{data.from_agent} → {data.to_agent}"
+        case "mcp_tools":
+            return str(data.server)
+        case _:
+            return str(getattr(data, "name", data.type))
 
 
 def dump(recorder: Recorder) -> str:
-    """Write the trees of all traces as indented text."""
-    lines = []
-    known = {span.span_id for span in recorder.spans}
-    trace_ids = list(dict.fromkeys([t.trace_id for t in recorder.traces] + [s.trace_id for s in recorder.spans]))
-    started = [trace.trace_id for trace in recorder.traces]
-    for trace_id in trace_ids:
-        of_trace = next((trace for trace in recorder.traces if trace.trace_id == trace_id), None)
-        name = of_trace.name if of_trace else "(no on_trace_start)"
-        head = f"trace {name!r} started x{started.count(trace_id)} ended x{recorder.ended_traces.count(trace_id)}"
-        if of_trace is not None and getattr(of_trace, "group_id", None):
-            head += f" group_id={of_trace.group_id} metadata={of_trace.metadata}"
-        lines.append(head + _raised(recorder, trace_id))
-        spans = [span for span in recorder.spans if span.trace_id == trace_id]
-
-        def walk(parent: str | None, depth: int, spans: list[Span[Any]] = spans) -> None:
-            for span in spans:
-                if span.parent_id == parent or (parent is None and span.parent_id not in known):
-                    lines.append("  " * depth + _line(recorder, span))
-                    walk(span.span_id, depth + 1)
-
-        walk(None, 1)
-    return "\n".join(lines) or "(no trace, no span)"
+    """Write everything the SDK reported as indented text."""
+    trace_ids = dict.fromkeys([t.trace_id for t in recorder.traces] + [s.trace_id for s in recorder.spans])
+    return "\n".join(line for trace_id in trace_ids for line in _trace_lines(recorder, trace_id)) or "(nothing)"
 
 
-def _line(recorder: Recorder, span: Span[Any]) -> str:
-    end = "" if span.ended_at else "  ** NEVER ENDED"
-    error = f"  error={span.error}" if span.error else ""
-    return f"{span.span_data.type}: {name_of(span)}{end}{error}{_raised(recorder, span.span_id)}"
+def _trace_lines(recorder: Recorder, trace_id: str) -> Iterator[str]:
+    begun = [trace for trace in recorder.traces if trace.trace_id == trace_id]
+    spans = [span for span in recorder.spans if span.trace_id == trace_id]
+    counts = f"on_trace_start x{len(begun)} on_trace_end x{recorder.ended_traces.count(trace_id)}"
+    group = f" group_id={begun[0].group_id} metadata={begun[0].metadata}" if begun and begun[0].group_id else ""
+    yield f"trace {begun[0].name if begun else '?'!r} {counts}{group}{_raised(recorder, trace_id)}"
+    yield from _span_lines(recorder, spans, None, 1)
 
 
-def _raised(recorder: Recorder, span_id: str) -> str:
-    return f"  sys.exception={recorder.raised[span_id]}" if span_id in recorder.raised else ""
+def _span_lines(recorder: Recorder, spans: list[Span[Any]], parent: str | None, depth: int) -> Iterator[str]:
+    for span in spans:
+        if span.parent_id == parent:
+            end = "" if span.ended_at else " NEVER ENDED"
+            error = f" error={span.error}" if span.error else ""
+            raised = _raised(recorder, span.span_id)
+            yield f"{'  ' * depth}{span.span_data.type} {_details(span.span_data)}{end}{error}{raised}"
+            yield from _span_lines(recorder, spans, span.span_id, depth + 1)
 
 
-async def _played(index: int) -> tuple[Outcome, list[str]]:
-    one, kind = CASES[index]
-    async with Bench(kind, one.script()) as bench:
-        outcome = await play(one, bench)
-        return outcome, bench.problems
+def _raised(recorder: Recorder, ident: str) -> str:
+    return f" sys.exception()={recorder.raised[ident]}" if ident in recorder.raised else ""
+
+
+FIELDS = ("name", "turn", "agent_name", "from_agent", "to_agent", "model", "triggered", "server", "usage")
+CONTENTS = ("input", "output", "response", "result", "data", "mcp_data")
+SHOWN_CHARACTERS = 60
+
+
+def _details(data: Any) -> str:
+    shown = {key: value for key in FIELDS if (value := getattr(data, key, None)) is not None}
+    if "usage" in shown:
+        shown["usage"] = f"{shown['usage'].get('input_tokens')}+{shown['usage'].get('output_tokens')}"
+    for key in CONTENTS:
+        if (value := getattr(data, key, None)) is not None:
+            text = repr(value.id if key == "response" else value)
+            shown[key] = text if len(text) < SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
 def main(names: list[str]) -> None:
-    """Print the SDK's own trees of the named scenarios, or of all; equal trees of several kinds once."""
-    seen: dict[str, dict[str, list[str]]] = {}
-    for index, (one, kind) in enumerate(CASES):
+    """Print what the SDK reports in the named scenarios or in all, and how the kinds of model differ."""
+    for one in SCENARIOS.values():
         if names and one.name not in names:
             continue
-        recorder = Recorder()
-        set_trace_processors([recorder])
-        try:
-            outcome, problems = asyncio.run(_played(index))
-            end = f"raises {type(outcome.error).__name__}: {outcome.error}" if outcome.error else f"-> {outcome.final_output!r}"
-            end += f"  PROBLEMS {problems}" if problems else ""
-            del outcome
-        except BaseException as error:  # noqa: BLE001 - the dump is for finding out
-            end = f"!! UNEXPECTED {type(error).__name__}: {error}"
-        gc.collect()
-        seen.setdefault(f"## {one.name}\n{one.title}\n", {}).setdefault(f"{end[:300]}\n```\n{dump(recorder)}\n```", []).append(kind.value)
-    for head, trees in seen.items():
-        print(head)
-        for tree, kinds in trees.items():
-            print(f"**{' '.join(kinds)}** {tree}\n")
+        print(f"## {one.name}\n{one.title}\n")
+        first: list[str] = []
+        for kind in [kind for kind in Kind if kind in one.kinds]:
+            recorder = Recorder()
+            set_trace_processors([recorder])
+            outcome = asyncio.run(run(one, kind))
+            end = f"raises {outcome.error!r}" if outcome.error else f"returns {outcome.final_output!r}"
+            lines = [end, *dump(recorder).splitlines()]
+            if not first:
+                first = lines
+                print(f"{kind.value}: ```", *lines, "```", sep="\n")
+            else:
+                changes = [line for line in difflib.ndiff(first, lines) if line[0] in "+-"]
+                print(f"{kind.value}: the same" if not changes else f"{kind.value}, differences:\n```")
+                if changes:
+                    print(*changes, "```", sep="\n")
+        print()
 
 
 if __name__ == "__main__":

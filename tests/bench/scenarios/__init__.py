@@ -1,16 +1,14 @@
 """All scenarios: importing this package fills :data:`SCENARIOS`.
 
-    scenario = SCENARIOS["triage_with_handoffs"]
-    async with Bench(Kind.RESPONSES, scenario.script()) as bench:
-        outcome = await play(scenario, bench)
+    outcome = await run(SCENARIOS["triage_with_handoffs"], Kind.RESPONSES)
 """
 
 from __future__ import annotations
 
 from bench.scenarios import extras, flows, limits, state, streams, tools
-from bench.scenarios.registry import ALL, SCENARIOS, Expected, Outcome, Scenario, play
+from bench.scenarios.registry import ALL, SCENARIOS, Expected, Outcome, Scenario, play, run
 
-__all__ = ["ALL", "SCENARIOS", "Expected", "Outcome", "Scenario", "play"]
+__all__ = ["ALL", "SCENARIOS", "Expected", "Outcome", "Scenario", "play", "run"]
 
 CASES = [(one, kind) for one in SCENARIOS.values() for kind in sorted(one.kinds, key=lambda kind: kind.value)]
 """Each scenario with each kind of model it applies to: the list to parametrise tests with."""

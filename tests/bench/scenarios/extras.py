@@ -107,9 +107,10 @@ class WeatherSpanData(SpanData):
     """A kind of span that no version of the SDK has."""
 
     type = "weather"
+    name = "forecast"
 
     def export(self) -> dict[str, Any]:
-        return {"type": self.type, "name": "forecast", "city": "Oslo"}
+        return {"type": self.type, "name": self.name, "city": "Oslo"}
 
 
 @scenario({"assistant": [say("Sun.")]})

@@ -77,6 +77,8 @@ class Scenario:
         Whether the agents' models are asked for a stream, and whether usage is asked for in it.
     group_id
         The SDK group (conversation) the traces belong to.
+    approvals
+        How often a tool only asks for approval: the SDK opens a function span for that too.
     traced
         False if the user has switched tracing off: nothing at all may be recorded.
     content
@@ -95,6 +97,7 @@ class Scenario:
     streamed: bool = False
     include_usage: bool = False
     group_id: str | None = None
+    approvals: int = 0
     traced: bool = True
     content: bool = True
     secrets: tuple[str, ...] = ()
@@ -170,4 +173,19 @@ async def play(one: Scenario, bench: Bench) -> Outcome:
         return Outcome(error=error)
     if one.raises is not None:
         raise AssertionError(f"{one.name} ended without {one.raises.__name__}")
+    return outcome
+
+
+async def run(one: Scenario, kind: Kind) -> Outcome:
+    """Play a scenario on a bench of its own, from the first model to the last closed connection.
+
+    Raises
+    ------
+    AssertionError
+        If the models were asked something else than the script foresees, or less.
+    """
+    async with Bench(kind, one.script()) as bench:
+        outcome = await play(one, bench)
+        problems = bench.problems
+    assert not problems, f"{one.name} with {kind.value}: {problems}"
     return outcome

@@ -52,7 +52,7 @@ async def _stopped_for_approval(agent: Agent) -> tuple[RunResult, RunState]:
     return first, await RunState.from_json(agent, first.to_state().to_json())
 
 
-@scenario({"assistant": [use(PAY), say("Done.")]})
+@scenario({"assistant": [use(PAY), say("Done.")]}, approvals=1)
 async def approval_granted(bench: Bench) -> Outcome:
     """A tool needs approval: the run stops, its state goes through JSON, is approved and resumed."""
     agent = assistant(bench, send_money)
@@ -63,7 +63,7 @@ async def approval_granted(bench: Bench) -> Outcome:
     return Outcome(second.final_output, [first, second])
 
 
-@scenario({"assistant": [use(Call(PAY.name, PAY.arguments, runs=False)), say("As you wish.")]})
+@scenario({"assistant": [use(Call(PAY.name, PAY.arguments, runs=False)), say("As you wish.")]}, approvals=1)
 async def approval_refused(bench: Bench) -> Outcome:
     """A tool needs approval and does not get it; the model is told why."""
     agent = assistant(bench, send_money)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import openai
 from agents import ModelSettings, Runner
 
 from bench.scenarios.flows import add, assistant
+from bench.scenarios.limits import asked
 from bench.scenarios.registry import Outcome, scenario
 from bench.script import call, fail, say, use
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TWO_TURNS = {"assistant": [use(call("add", a=2, b=3)), say("2 + 3 = 5")]}
 LONG_TEXT = "one two three four five six seven eight nine ten " * 20
+SHORT_ANSWER = {"assistant": [say("one two three four", token_delay_s=0.02)]}
 LONG_ANSWER = say(LONG_TEXT, token_delay_s=0.02, lost=True)
 
 
@@ -36,6 +37,12 @@ async def first_words(result: RunResultStreaming) -> None:
     async for event in result.stream_events():
         if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
             return
+
+
+async def finished(result: RunResultStreaming) -> None:
+    """Wait for the run itself, without reading its stream."""
+    assert result.run_loop_task is not None
+    await result.run_loop_task
 
 
 @scenario(TWO_TURNS, streamed=True)
@@ -57,10 +64,20 @@ async def stream_with_usage(bench: Bench) -> Outcome:
 
 @scenario({"assistant": [LONG_ANSWER]}, streamed=True)
 async def stream_broken_off(bench: Bench) -> Outcome:
-    """The reader leaves the loop at the first word and forgets the result."""
+    """The reader leaves the loop at the first word; the program ends while the model is still speaking."""
     result = Runner.run_streamed(assistant(bench), "Count.")
+    bench.left_running(result)
     await first_words(result)
     return Outcome(None, [result])
+
+
+@scenario(SHORT_ANSWER, streamed=True)
+async def stream_broken_off_early(bench: Bench) -> Outcome:
+    """The reader leaves the loop at the first word; the SDK finishes the run behind the reader's back."""
+    result = Runner.run_streamed(assistant(bench), "Count.")
+    await first_words(result)
+    await finished(result)
+    return Outcome(result.final_output, [result])
 
 
 @scenario({"assistant": [LONG_ANSWER]}, streamed=True)
@@ -83,11 +100,20 @@ async def stream_cancelled_after_turn(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario({"assistant": [LONG_ANSWER]}, streamed=True)
+@scenario(TWO_TURNS, streamed=True)
 async def stream_never_consumed(bench: Bench) -> Outcome:
-    """run_streamed is called, and nobody reads."""
+    """run_streamed is called and nobody reads; the run goes on in the background to its end."""
+    result = Runner.run_streamed(assistant(bench, add), "What is 2 + 3?")
+    await finished(result)
+    return Outcome(result.final_output, [result])
+
+
+@scenario({"assistant": [LONG_ANSWER]}, streamed=True)
+async def stream_left_running(bench: Bench) -> Outcome:
+    """run_streamed is called and nobody reads; the program ends while the model is still speaking."""
     result = Runner.run_streamed(assistant(bench), "Count.")
-    await asyncio.sleep(0.2)
+    bench.left_running(result)
+    await asked(bench, 1)
     return Outcome(None, [result])
 
 
