@@ -10,7 +10,7 @@ _UNKNOWN = "[not JSON: {}]"
 
 
 def encode(value: Any) -> bytes:
-    """Return a value as compact JSON.
+    r"""Return a value as compact JSON.
 
     What JSON cannot hold is named, not dumped: an unknown object becomes ``"[not JSON: module.Class]"``, since its
     text may hold secrets. Lone surrogates and NUL survive as escapes; a cycle or absurd depth ends in a mark.
@@ -19,8 +19,8 @@ def encode(value: Any) -> bytes:
     --------
     >>> encode({"a": [1, "x"]})
     b'{"a":[1,"x"]}'
-    >>> encode("\\ud800")
-    b'"\\\\ud800"'
+    >>> encode("\ud800")
+    b'"\\ud800"'
     """
     from pydantic_core import to_json
 

@@ -62,7 +62,7 @@ class RedactionError(ValueError):
 
 
 class Redactor:
-    """Takes secrets out of encoded JSON.
+    r"""Takes secrets out of encoded JSON.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Redactor:
     --------
     >>> Redactor().clean(b'{"api_key": "abc", "n": 1}')
     b'{"api_key":"[redacted]","n":1}'
-    >>> Redactor([r"\\d{4}-\\d{4}"]).clean(b'"card 1234-5678"')
+    >>> Redactor([r"\d{4}-\d{4}"]).clean(b'"card 1234-5678"')
     b'"card [redacted]"'
     """
 

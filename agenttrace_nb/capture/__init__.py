@@ -1,0 +1,1 @@
+"""The Agents SDK to the journal, through the SDK's extension points."""

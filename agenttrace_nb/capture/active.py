@@ -1,0 +1,162 @@
+"""Which cell run is recorded in this context, and how a part of capture reports its own failures."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from weakref import WeakKeyDictionary
+
+    from agenttrace_nb.journal.append import Journal
+    from agenttrace_nb.journal.events import EventKind
+    from agenttrace_nb.journal.redact import Redactor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = logging.getLogger("agenttrace_nb")
+_NOTHING: dict[str, Any] = {}
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """Appends the events of one cell run.
+
+    Attributes
+    ----------
+    roles
+        What each agent is for, by the agent's name.
+    session
+        The session that the run's traces belong to, where the SDK does not name one.
+    note
+        Says something to the user, below the cell.
+    """
+
+    journal: Journal
+    run_key: str
+    redactor: Redactor
+    roles: dict[str, str] = field(default_factory=dict)
+    session: str | None = None
+    note: Callable[[str], None] = _log.warning
+    _reported: set[str] = field(default_factory=set)
+
+    def append(
+        self,
+        kind: EventKind,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        body: Mapping[str, Any] = _NOTHING,
+        content: Mapping[str, Any] = _NOTHING,
+        *,
+        urgent: bool = False,
+        time_ns: int | None = None,
+    ) -> None:
+        """Append one event of this run."""
+        self.journal.append(
+            kind, run_key=self.run_key, trace_id=trace_id, span_id=span_id, body=body, content=content,
+            redactor=self.redactor, urgent=urgent, time_ns=time_ns,
+        )  # fmt: skip
+
+    def report_once(self, where: str, error: BaseException) -> None:
+        """Tell the user, once per place, that something was not recorded."""
+        if where in self._reported:
+            return
+        self._reported.add(where)
+        self.note(
+            f"Part of the trace is missing: {where} failed with {type(error).__name__}: {error}. "
+            "Your agents are not affected."
+        )
+
+    def note_once_tracing_off(self) -> None:
+        """Tell the user, once, that the SDK's tracing is switched off, so that there is nothing to record."""
+        if "tracing off" not in self._reported:
+            self._reported.add("tracing off")
+            self.note(
+                "Nothing is recorded: the SDK's tracing is switched off (set_tracing_disabled(True) or the environment "
+                "variable OPENAI_AGENTS_DISABLE_TRACING). Switch it on to see this run."
+            )
+
+
+ACTIVE: ContextVar[Recorder | None] = ContextVar("agenttrace_nb_active", default=None)
+"""The recorder of the cell run that the current code belongs to; tasks and threads started by it inherit it."""
+
+_declared_roles: WeakKeyDictionary[Any, str] | None = None
+
+
+def set_role(agent: Any, role: str) -> None:
+    """Say what an agent is for: ``planner``, ``executor``, ``evaluator`` ...
+
+    Parameters
+    ----------
+    agent
+        An ``agents.Agent``.
+    role
+        The role, shown beside the agent's name and kept with its messages.
+
+    Raises
+    ------
+    TypeError
+        If ``agent`` has no name or ``role`` is not a text.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> set_role(SimpleNamespace(name="Triage"), "planner")
+    """
+    global _declared_roles  # noqa: PLW0603 - made on first use
+    if not isinstance(getattr(agent, "name", None), str):
+        msg = f"agent: expected an Agent with a name, got {agent!r}"
+        raise TypeError(msg)
+    if not (isinstance(role, str) and role):
+        msg = f"role: expected a text such as 'planner', got {role!r}"
+        raise TypeError(msg)
+    if _declared_roles is None:
+        from weakref import WeakKeyDictionary
+
+        _declared_roles = WeakKeyDictionary()
+    try:
+        _declared_roles[agent] = role
+    except TypeError:
+        _roles_by_name[agent.name] = role
+
+
+_roles_by_name: dict[str, str] = {}
+
+
+def role_of(recorder: Recorder, name: str | None, agent: Any = None) -> str | None:
+    """Return an agent's role: from the run's own ``roles``, else from `set_role`."""
+    if name is None:
+        return None
+    if name in recorder.roles:
+        return recorder.roles[name]
+    if agent is not None and _declared_roles is not None:
+        try:
+            role = _declared_roles.get(agent)
+        except TypeError:
+            role = None
+        if role is not None:
+            recorder.roles[name] = role
+            return role
+    return _roles_by_name.get(name)
+
+
+def quiet(function: Callable[P, T]) -> Callable[P, T | None]:
+    """Make a hook harmless: what goes wrong in it is reported once and never reaches the agents."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            recorder = ACTIVE.get()
+            if recorder is not None:
+                recorder.report_once(function.__qualname__, error)
+            else:
+                _log.debug("%s failed", function.__qualname__, exc_info=error)
+            return None
+
+    return wrapper

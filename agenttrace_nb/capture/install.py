@@ -1,0 +1,115 @@
+"""Putting capture in place, keeping it there, and taking it away without a trace."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.capture.active import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+_processor: Any = None
+_runner: Any = None
+_waiting: _AfterImport | None = None
+
+
+@quiet
+def install() -> None:
+    """Record from now on: at once if the SDK is loaded, else as soon as somebody imports it.
+
+    Importing the SDK takes seconds; a cell that does not use it must not pay for it.
+    """
+    global _waiting  # noqa: PLW0603 - there is one interpreter
+    if "agents" in sys.modules and hasattr(sys.modules["agents"], "Runner"):
+        ensure()
+    elif _waiting is None:
+        _waiting = _AfterImport()
+        sys.meta_path.insert(0, _waiting)
+
+
+def ensure() -> None:
+    """Put processor and runner back where they belong, if something removed or overtook them.
+
+    ``mlflow.openai.autolog()`` empties the list of processors. Ours has to come after MLflow's, so that MLflow's
+    spans are switched on only behind its back (see `agenttrace_nb.capture.mlflow_spans`).
+    """
+    global _processor, _runner  # noqa: PLW0603
+    import agents
+    from agents import run as sdk_run
+
+    from agenttrace_nb.capture import openai_calls
+    from agenttrace_nb.capture.processor import JournalProcessor
+    from agenttrace_nb.capture.runner import JournalRunner
+
+    if _processor is None:
+        _processor = JournalProcessor()
+    known = _processors()
+    if not known or known[-1] is not _processor:
+        others = [p for p in known if p is not _processor]
+        agents.set_trace_processors([*others, _processor])
+    current = sdk_run.get_default_agent_runner()
+    if not isinstance(current, JournalRunner):
+        _runner = JournalRunner(current)
+        sdk_run.set_default_agent_runner(_runner)
+    openai_calls.install()
+
+
+@quiet
+def uninstall() -> None:
+    """Leave the SDK as it was found."""
+    global _processor, _runner, _waiting  # noqa: PLW0603
+    if _waiting is not None:
+        _waiting.remove()
+        _waiting = None
+    if _processor is not None and "agents" in sys.modules:
+        import agents
+        from agents import run as sdk_run
+
+        from agenttrace_nb.capture import openai_calls
+
+        agents.set_trace_processors([p for p in _processors() if p is not _processor])
+        if _runner is not None and sdk_run.get_default_agent_runner() is _runner:
+            sdk_run.set_default_agent_runner(_runner.inner)
+        openai_calls.uninstall()
+    _processor = _runner = None
+
+
+def _processors() -> list[Any]:
+    # The SDK has no public way to read the list; `set_trace_processors` writes it.
+    from agents.tracing import get_trace_provider
+
+    multi = getattr(get_trace_provider(), "_multi_processor", None)
+    return list(getattr(multi, "_processors", ()))
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Calls `ensure` once the module ``agents`` has been imported."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Let the others find ``agents`` and watch it load."""
+        if name != "agents":
+            return None
+        self.remove()
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            load = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                load(module)
+                quiet(ensure)()
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def remove(self) -> None:
+        """Stop watching."""
+        global _waiting  # noqa: PLW0603
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        _waiting = None

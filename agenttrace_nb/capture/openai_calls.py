@@ -1,0 +1,131 @@
+"""Calls of an OpenAI client made inside a tool: LLM spans under that tool."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.capture import llm as llm_calls
+from agenttrace_nb.capture import mlflow_spans
+from agenttrace_nb.capture.active import quiet
+from agenttrace_nb.capture.state import TRACES, OpenTrace
+from agenttrace_nb.journal.events import EventKind
+from agenttrace_nb.spans import SpanKind, span_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PLACES = (
+    ("openai.resources.responses", "Responses"),
+    ("openai.resources.responses", "AsyncResponses"),
+    ("openai.resources.chat.completions", "Completions"),
+    ("openai.resources.chat.completions", "AsyncCompletions"),
+)
+_MARK = "__agenttrace_nb_original__"
+_INSIDE = frozenset({SpanKind.TOOL, SpanKind.GUARDRAIL, SpanKind.OTHER})
+
+
+def install() -> None:
+    """Watch the clients' ``create``; outside a tool it is passed on untouched."""
+    for module, name in _PLACES:
+        owner = getattr(sys.modules.get(module), name, None)
+        if owner is not None and not hasattr(owner.create, _MARK):
+            owner.create = _watched(owner.create)
+
+
+def uninstall() -> None:
+    """Put the original methods back, unless somebody else has wrapped them since (ours then passes on)."""
+    for module, name in _PLACES:
+        owner = getattr(sys.modules.get(module), name, None)
+        original = getattr(getattr(owner, "create", None), _MARK, None)
+        if owner is not None and original is not None and owner.create.__wrapped__ is original:
+            owner.create = original
+
+
+def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(create):
+
+        @functools.wraps(create)
+        async def watched(*args: Any, **kwargs: Any) -> Any:
+            call = _start(kwargs)
+            if call is None:
+                return await create(*args, **kwargs)
+            try:
+                with mlflow_spans.suppressed():
+                    answer = await create(*args, **kwargs)
+            except BaseException as error:
+                _end(call, None, error)
+                raise
+            _end(call, answer, None)
+            return answer
+    else:
+
+        @functools.wraps(create)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            call = _start(kwargs)
+            if call is None:
+                return create(*args, **kwargs)
+            try:
+                with mlflow_spans.suppressed():
+                    answer = create(*args, **kwargs)
+            except BaseException as error:
+                _end(call, None, error)
+                raise
+            _end(call, answer, None)
+            return answer
+
+    setattr(watched, _MARK, create)
+    return watched
+
+
+@quiet
+def _start(kwargs: dict[str, Any]) -> tuple[OpenTrace, str, bool] | None:
+    if not TRACES:
+        return None
+    from agents import get_current_span
+
+    span = get_current_span()
+    trace = TRACES.get(span.trace_id) if span is not None else None
+    open_ = trace.spans.get(span.span_id) if trace is not None and span is not None else None
+    if trace is None or open_ is None or open_.kind not in _INSIDE:
+        # Under a turn or an LLM span it is the model of the agent that calls, which is recorded already.
+        return None
+    trace.llm_count += 1
+    span_id = span_id_of(f"{open_.span_id}/client/{trace.llm_count}")
+    model = kwargs.get("model")
+    body: dict[str, Any] = {"kind": SpanKind.LLM.value, "name": str(model or "llm"), "parent_id": open_.span_id}
+    if isinstance(model, str):
+        body["model"] = model
+    content = {"input": _prompt(kwargs)} if open_.sensitive else {}
+    trace.recorder.append(EventKind.SPAN_START, trace.trace_id, span_id, body, content, urgent=True)
+    return trace, span_id, open_.sensitive
+
+
+@quiet
+def _end(call: tuple[OpenTrace, str, bool], answer: Any, error: BaseException | None) -> None:
+    trace, span_id, sensitive = call
+    body = trace.ending(error, sensitive=sensitive)
+    body["end_ns"] = time.time_ns()
+    content: dict[str, Any] = {}
+    usage = getattr(answer, "usage", None)
+    if answer is not None:
+        body.update(llm_calls.usage_fields(usage))
+        if isinstance(getattr(answer, "model", None), str):
+            body["model"] = answer.model
+        output = getattr(answer, "output", None) or [c.message for c in getattr(answer, "choices", None) or []]
+        if output and sensitive:
+            content["output"] = [llm_calls.output_item(item) for item in output]
+        elif not output:
+            # A stream is handed to the tool as it is: what comes later is not seen here.
+            body["attributes"] = {"streamed": True}
+    trace.recorder.append(EventKind.SPAN_END, trace.trace_id, span_id, body, content)
+
+
+def _prompt(kwargs: dict[str, Any]) -> list[Any]:
+    given = kwargs.get("messages") or kwargs.get("input") or []
+    items = list(given) if isinstance(given, (list, tuple)) else [{"role": "user", "content": given}]
+    system = kwargs.get("instructions")
+    return [{"role": "system", "content": system}, *items] if isinstance(system, str) and system else items
