@@ -59,7 +59,7 @@ demo: $(DEMO_READY) ## run the quickstart here; print its call tree, its MLflow 
 	@$(BIN)/python notebooks/run_quickstart.py
 
 lab: $(LAB_READY) ## open the quickstart in JupyterLab
-	$(BIN)/python -m jupyter lab notebooks/01_quickstart.ipynb
+	$(BIN)/python -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_quickstart.ipynb
 
 # ---------------------------------------------------------------------------------------------------------- check it
 
