@@ -19,5 +19,11 @@ def fail_politely(code: int) -> str:
     raise ValueError(f"code {code} is not known")
 
 
+@server.tool()
+def random_number() -> int:
+    """Return a number that is not random."""
+    return 4
+
+
 if __name__ == "__main__":
     server.run("stdio")

@@ -109,9 +109,7 @@ class BareModel(Model):
             request_id=turn.id("req"),
         )
 
-    async def stream_response(
-        self, system_instructions: str | None, *_args: Any, **_kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def stream_response(self, system_instructions: str | None, *_args: Any, **_kwargs: Any) -> AsyncIterator[Any]:
         turn = await self._next(system_instructions)
         async for event in stream_of(turn, self.model):
             yield event
@@ -169,17 +167,15 @@ class Bench:
         """A real client that talks to the stub and never tries twice."""
         if self._client is None:
             # Without TLS to set up a client is made in 1 ms instead of 25.
-            http = openai.DefaultAsyncHttpxClient(verify=False)
-            client = openai.AsyncOpenAI(
-                base_url=self.server.base_url, api_key="stub", max_retries=0, http_client=http
-            )
+            http = openai.DefaultAsyncHttpxClient(verify=False, trust_env=False)
+            client = openai.AsyncOpenAI(base_url=self.server.base_url, api_key="stub", max_retries=0, http_client=http)
             self._client = client
             self._stack.push_async_callback(client.close)
         return self._client
 
     def client(self) -> openai.OpenAI:
         """Return a real synchronous client; the caller closes it (``with bench.client() as client``)."""
-        http = openai.DefaultHttpxClient(verify=False)
+        http = openai.DefaultHttpxClient(verify=False, trust_env=False)
         return openai.OpenAI(base_url=self.server.base_url, api_key="stub", max_retries=0, http_client=http)
 
     def left_running(self, result: RunResultStreaming) -> None:

@@ -1,6 +1,6 @@
 """What the SDK itself says: a tracing processor that keeps every span, and a dump of the trees for reading.
 
-    .venv/bin/python -m bench.sdk_tree [scenario ...]        (with PYTHONPATH=tests)
+.venv/bin/python -m bench.sdk_tree [scenario ...]        (with PYTHONPATH=tests)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A loopback server that speaks OpenAI's Responses and Chat Completions APIs and answers from a script.
 
-    with StubServer(script) as server:
-        client = openai.OpenAI(base_url=server.base_url, api_key="stub", max_retries=0)
+with StubServer(script) as server:
+    client = openai.OpenAI(base_url=server.base_url, api_key="stub", max_retries=0)
 """
 
 from __future__ import annotations

@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _LINE = re.compile(r'(?P<indent> *)(?P<marks>[~+ ]*)(?P<kind>\w+) (?P<name>"[^"]*"|.+?) (?P<status>\w+)')
 INDENT = 2

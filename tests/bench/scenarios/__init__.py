@@ -1,6 +1,6 @@
 """All scenarios: importing this package fills :data:`SCENARIOS`.
 
-    outcome = await run(SCENARIOS["triage_with_handoffs"], Kind.RESPONSES)
+outcome = await run(SCENARIOS["triage_with_handoffs"], Kind.RESPONSES)
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ async def login(context: RunContextWrapper[Customer], api_key: str) -> str:
 @scenario(
     {"assistant": [use(call("login", api_key=ARGUMENT_KEY)), say("You are logged in.")]},
     secrets=(CONTEXT_KEY, HEADER_TOKEN, ARGUMENT_KEY, RESULT_TOKEN),
+    answer="You are logged in.",
 )
 async def secret_canaries(bench: Bench) -> Outcome:
     """Secrets in the context object, in request headers, in a tool's arguments and in its result."""
@@ -54,7 +55,7 @@ async def secret_canaries(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario(TWO_TURNS, content=False)
+@scenario(TWO_TURNS, content=False, answer="2 + 3 = 5")
 async def no_sensitive_data(bench: Bench) -> Outcome:
     """RunConfig(trace_include_sensitive_data=False): the tree, without anything that was said."""
     result = await Runner.run(
@@ -63,14 +64,14 @@ async def no_sensitive_data(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario(TWO_TURNS, traced=False, traces=0)
+@scenario(TWO_TURNS, traced=False, traces=0, answer="2 + 3 = 5")
 async def tracing_disabled(bench: Bench) -> Outcome:
     """RunConfig(tracing_disabled=True): nothing is recorded."""
     result = await Runner.run(assistant(bench, add), "What is 2 + 3?", run_config=RunConfig(tracing_disabled=True))
     return Outcome(result.final_output, [result])
 
 
-@scenario(TWO_TURNS, group_id=CONVERSATION)
+@scenario(TWO_TURNS, group_id=CONVERSATION, answer="2 + 3 = 5")
 async def named_workflow(bench: Bench) -> Outcome:
     """RunConfig names the workflow and gives a group id, metadata and a trace id of its own."""
     config = RunConfig(
@@ -83,7 +84,7 @@ async def named_workflow(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario({"assistant": [say("Forty-two.", reasoning="They want the answer.")]})
+@scenario({"assistant": [say("Forty-two.", reasoning="They want the answer.")]}, answer="Forty-two.")
 async def reasoning_item(bench: Bench) -> Outcome:
     """The answer has a reasoning item before the message (Chat Completions have no such thing)."""
     result = await Runner.run(assistant(bench), "The answer?")
@@ -113,7 +114,7 @@ class WeatherSpanData(SpanData):
         return {"type": self.type, "name": self.name, "city": "Oslo"}
 
 
-@scenario({"assistant": [say("Sun.")]})
+@scenario({"assistant": [say("Sun.")]}, answer="Sun.")
 async def unknown_span(bench: Bench) -> Outcome:
     """A span of a type that nobody knows yet, around a run."""
     with trace("Forecast"), get_trace_provider().create_span(WeatherSpanData()):

@@ -30,10 +30,12 @@ def lookup_order(order_id: str) -> str:
 
 def assistant(bench: Bench, *tools: object, name: str = "Assistant", **options: object) -> Agent:
     """Return an agent that plays the script of its own name in lower case."""
-    return Agent(name=name, instructions=f"You help. [[{name.lower()}]]", model=bench.model(), tools=list(tools), **options)
+    return Agent(
+        name=name, instructions=f"You help. [[{name.lower()}]]", model=bench.model(), tools=list(tools), **options
+    )
 
 
-@scenario({"assistant": [use(call("add", a=2, b=3)), say("2 + 3 = 5")]})
+@scenario({"assistant": [use(call("add", a=2, b=3)), say("2 + 3 = 5")]}, answer="2 + 3 = 5")
 async def single_agent_with_tool(bench: Bench) -> Outcome:
     """One agent calls one tool."""
     result = await Runner.run(assistant(bench, add), "What is 2 + 3?")
@@ -41,7 +43,13 @@ async def single_agent_with_tool(bench: Bench) -> Outcome:
 
 
 @scenario(
-    {"assistant": [use(call("add", a=1, b=1), call("add", a=2, b=2), call("lookup_order", order_id="A-1")), say("2, 4 and chairs")]}
+    {
+        "assistant": [
+            use(call("add", a=1, b=1), call("add", a=2, b=2), call("lookup_order", order_id="A-1")),
+            say("2, 4 and chairs"),
+        ]
+    },
+    answer="2, 4 and chairs",
 )
 async def parallel_tools(bench: Bench) -> Outcome:
     """One answer asks for three tools, which run side by side."""
@@ -54,7 +62,8 @@ async def parallel_tools(bench: Bench) -> Outcome:
         "triage": [use(handoff("Billing"))],
         "billing": [use(handoff("Refunds"))],
         "refunds": [use(call("lookup_order", order_id="A-17")), say("Your refund is on its way.")],
-    }
+    },
+    answer="Your refund is on its way.",
 )
 async def triage_with_handoffs(bench: Bench) -> Outcome:
     """A triage agent hands over, the next one hands over again, the third uses a tool and answers."""
@@ -71,7 +80,8 @@ async def triage_with_handoffs(bench: Bench) -> Outcome:
         "editor": [use(call("research", input="chairs in Spanish")), say("Chairs are sillas.")],
         "researcher": [use(call("translate", input="chairs")), say("The word is sillas.")],
         "translator": [say("sillas")],
-    }
+    },
+    answer="Chairs are sillas.",
 )
 async def agents_as_tools(bench: Bench) -> Outcome:
     """An agent uses an agent as a tool, which uses another one: two deep."""
@@ -102,13 +112,13 @@ async def _plan_execute_evaluate(bench: Bench) -> Outcome:
     return Outcome(results[-2].final_output, results)
 
 
-@scenario(PLAN, traces=5)
+@scenario(PLAN, traces=5, answer="42")
 async def plan_execute_evaluate(bench: Bench) -> Outcome:
     """Planner, executor and evaluator in a plain loop: each run is a trace of its own."""
     return await _plan_execute_evaluate(bench)
 
 
-@scenario(PLAN, group_id=CONVERSATION)
+@scenario(PLAN, group_id=CONVERSATION, answer="42")
 async def plan_execute_evaluate_in_trace(bench: Bench) -> Outcome:
     """The same loop inside the SDK's trace(), with a group id and metadata: one trace."""
     with trace("Planning", group_id=CONVERSATION, metadata={"customer": "c-9", "attempt": "1"}):
@@ -121,6 +131,7 @@ WORKERS = 10
 @scenario(
     {f"worker{n}": [use(call("add", a=n, b=n), delay_s=0.03), say(f"twice {n} is {2 * n}")] for n in range(WORKERS)},
     traces=WORKERS,
+    answer=[f"twice {n} is {2 * n}" for n in range(WORKERS)],
 )
 async def gather_ten(bench: Bench) -> Outcome:
     """Ten runs side by side under asyncio.gather."""
@@ -129,7 +140,7 @@ async def gather_ten(bench: Bench) -> Outcome:
     return Outcome([result.final_output for result in results], list(results))
 
 
-@scenario({f"worker{n}": [say(f"part {n}", delay_s=0.03)] for n in range(3)})
+@scenario({f"worker{n}": [say(f"part {n}", delay_s=0.03)] for n in range(3)}, answer=["part 0", "part 1", "part 2"])
 async def gather_in_trace(bench: Bench) -> Outcome:
     """Three runs side by side inside one trace()."""
     agents = [assistant(bench, name=f"Worker{n}") for n in range(3)]
@@ -138,7 +149,7 @@ async def gather_in_trace(bench: Bench) -> Outcome:
     return Outcome([result.final_output for result in results], list(results))
 
 
-@scenario({"assistant": [say("done")]})
+@scenario({"assistant": [say("done")]}, answer="done")
 async def custom_spans(bench: Bench) -> Outcome:
     """The user's own spans: nested, and around a run."""
     with trace("Pipeline"):

@@ -43,7 +43,9 @@ async def no_homework(context: object, agent: object, given: object) -> Guardrai
 
 async def no_numbers(context: object, agent: object, output: object) -> GuardrailFunctionOutput:
     """Trip if the answer has digits in it."""
-    return GuardrailFunctionOutput(output_info={"reason": "digits"}, tripwire_triggered=any(map(str.isdigit, str(output))))
+    return GuardrailFunctionOutput(
+        output_info={"reason": "digits"}, tripwire_triggered=any(map(str.isdigit, str(output)))
+    )
 
 
 @scenario({"assistant": [say("Gladly.", delay_s=UNANSWERED_S, lost=True)]}, raises=InputGuardrailTripwireTriggered)
@@ -70,7 +72,7 @@ async def output_guardrail_trips(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario({"assistant": [say("A fine day.", delay_s=0.15)]})
+@scenario({"assistant": [say("A fine day.", delay_s=0.15)]}, answer="A fine day.")
 async def guardrails_pass(bench: Bench) -> Outcome:
     """An input and an output guardrail look and let pass."""
     agent = assistant(
@@ -92,7 +94,9 @@ async def add_small(a: int, b: int) -> int:
     return a + b
 
 
-@scenario({"assistant": [use(call("add_small", a=20, b=22)), say("That is not allowed.")]})
+@scenario(
+    {"assistant": [use(call("add_small", a=20, b=22)), say("That is not allowed.")]}, answer="That is not allowed."
+)
 async def tool_guardrail_rejects(bench: Bench) -> Outcome:
     """A tool's input guardrail refuses the call; the model is told and the run goes on."""
     result = await Runner.run(assistant(bench, add_small), "What is 20 + 22?")
@@ -127,7 +131,7 @@ class Weather(BaseModel):
     degrees: int
 
 
-@scenario({"assistant": [say({"city": "Oslo", "degrees": -3})]})
+@scenario({"assistant": [say({"city": "Oslo", "degrees": -3})]}, answer=Weather(city="Oslo", degrees=-3))
 async def structured_output(bench: Bench) -> Outcome:
     """The answer is an object of a declared type."""
     result = await Runner.run(assistant(bench, output_type=Weather), "The weather in Oslo?")
@@ -142,7 +146,8 @@ async def structured_output_invalid(bench: Bench) -> Outcome:
 
 
 @scenario(
-    {"assistant": [use(call("add", a=2, b=3)), say("5", delay_s=UNANSWERED_S, lost=True)]}, raises=asyncio.CancelledError
+    {"assistant": [use(call("add", a=2, b=3)), say("5", delay_s=UNANSWERED_S, lost=True)]},
+    raises=asyncio.CancelledError,
 )
 async def task_cancelled(bench: Bench) -> Outcome:
     """The task that runs the agent is cancelled while the model answers."""

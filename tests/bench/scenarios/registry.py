@@ -69,6 +69,8 @@ class Scenario:
         The coroutine function; it raises what the user's cell would raise.
     steps
         The script: what the model answers, by key.
+    answer
+        The final output; None if there is none.
     raises
         The exception that reaches the user, or None.
     traces
@@ -92,6 +94,7 @@ class Scenario:
     play: Callable[[Bench], Awaitable[Outcome]]
     steps: Mapping[str, Sequence[Step]]
     kinds: frozenset[Kind] = ALL
+    answer: Any = None
     raises: type[BaseException] | None = None
     traces: int = 1
     streamed: bool = False

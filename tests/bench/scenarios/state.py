@@ -22,7 +22,11 @@ MCP_SERVER = Path(__file__).parents[1] / "mcp_server.py"
 SESSION = "session-4"
 
 
-@scenario({"assistant": [say("Nice to meet you, Ada."), use(call("add", a=2, b=3)), say("Ada, it is 5.")]}, traces=2)
+@scenario(
+    {"assistant": [say("Nice to meet you, Ada."), use(call("add", a=2, b=3)), say("Ada, it is 5.")]},
+    traces=2,
+    answer="Ada, it is 5.",
+)
 async def session_two_runs(bench: Bench) -> Outcome:
     """Two runs share a SQLiteSession."""
     agent = assistant(bench, add)
@@ -52,7 +56,7 @@ async def _stopped_for_approval(agent: Agent) -> tuple[RunResult, RunState]:
     return first, await RunState.from_json(agent, first.to_state().to_json())
 
 
-@scenario({"assistant": [use(PAY), say("Done.")]}, approvals=1)
+@scenario({"assistant": [use(PAY), say("Done.")]}, approvals=1, answer="Done.")
 async def approval_granted(bench: Bench) -> Outcome:
     """A tool needs approval: the run stops, its state goes through JSON, is approved and resumed."""
     agent = assistant(bench, send_money)
@@ -63,7 +67,11 @@ async def approval_granted(bench: Bench) -> Outcome:
     return Outcome(second.final_output, [first, second])
 
 
-@scenario({"assistant": [use(Call(PAY.name, PAY.arguments, runs=False)), say("As you wish.")]}, approvals=1)
+@scenario(
+    {"assistant": [use(Call(PAY.name, PAY.arguments, runs=False)), say("As you wish.")]},
+    approvals=1,
+    answer="As you wish.",
+)
 async def approval_refused(bench: Bench) -> Outcome:
     """A tool needs approval and does not get it; the model is told why."""
     agent = assistant(bench, send_money)
@@ -75,11 +83,14 @@ async def approval_refused(bench: Bench) -> Outcome:
 
 
 @scenario(
-    {"assistant": [use(call("count_letters", text="chair")), use(call("fail_politely", code=7)), say("5 letters.")]}
+    {"assistant": [use(call("count_letters", text="chair")), use(call("fail_politely", code=7)), say("5 letters.")]},
+    answer="5 letters.",
 )
 async def mcp_over_stdio(bench: Bench) -> Outcome:
     """Tools of an MCP server in a process of its own, one of which fails."""
-    server = MCPServerStdio({"command": sys.executable, "args": [str(MCP_SERVER)]}, name="letters", client_session_timeout_seconds=30)
+    server = MCPServerStdio(
+        {"command": sys.executable, "args": [str(MCP_SERVER)]}, name="letters", client_session_timeout_seconds=30
+    )
     async with server:
         result = await Runner.run(assistant(bench, mcp_servers=[server]), "How long is 'chair'?")
     return Outcome(result.final_output, [result])

@@ -45,7 +45,7 @@ async def finished(result: RunResultStreaming) -> None:
     await result.run_loop_task
 
 
-@scenario(TWO_TURNS, streamed=True)
+@scenario(TWO_TURNS, streamed=True, answer="2 + 3 = 5")
 async def stream_consumed(bench: Bench) -> Outcome:
     """A streamed run, read to its end."""
     result = Runner.run_streamed(assistant(bench, add), "What is 2 + 3?")
@@ -53,7 +53,7 @@ async def stream_consumed(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario(TWO_TURNS, streamed=True, include_usage=True)
+@scenario(TWO_TURNS, streamed=True, include_usage=True, answer="2 + 3 = 5")
 async def stream_with_usage(bench: Bench) -> Outcome:
     """A streamed run with ModelSettings(include_usage=True)."""
     agent = assistant(bench, add, model_settings=ModelSettings(include_usage=True))
@@ -71,7 +71,7 @@ async def stream_broken_off(bench: Bench) -> Outcome:
     return Outcome(None, [result])
 
 
-@scenario(SHORT_ANSWER, streamed=True)
+@scenario(SHORT_ANSWER, streamed=True, answer="one two three four")
 async def stream_broken_off_early(bench: Bench) -> Outcome:
     """The reader leaves the loop at the first word; the SDK finishes the run behind the reader's back."""
     result = Runner.run_streamed(assistant(bench), "Count.")
@@ -100,7 +100,7 @@ async def stream_cancelled_after_turn(bench: Bench) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario(TWO_TURNS, streamed=True)
+@scenario(TWO_TURNS, streamed=True, answer="2 + 3 = 5")
 async def stream_never_consumed(bench: Bench) -> Outcome:
     """run_streamed is called and nobody reads; the run goes on in the background to its end."""
     result = Runner.run_streamed(assistant(bench, add), "What is 2 + 3?")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-
 from typing import TYPE_CHECKING
 
-from agents import Runner, RunConfig, function_tool
+from agents import RunConfig, Runner, function_tool
 from agents.exceptions import ModelBehaviorError, ToolTimeoutError, UserError
 
 from bench.scenarios.flows import add, assistant
@@ -46,7 +45,9 @@ async def _ask(bench: Bench, *tools: object, **options: object) -> Outcome:
     return Outcome(result.final_output, [result])
 
 
-@scenario({"assistant": [use(call("get_weather", city="Oslo")), say("I could not find out.")]})
+@scenario(
+    {"assistant": [use(call("get_weather", city="Oslo")), say("I could not find out.")]}, answer="I could not find out."
+)
 async def tool_raises(bench: Bench) -> Outcome:
     """A tool raises; the SDK tells the model a redacted sentence and the run goes on."""
     return await _ask(bench, get_weather)
@@ -79,7 +80,9 @@ async def impatient_weather(city: str) -> str:
     return f"sun in {city}"
 
 
-@scenario({"assistant": [use(call("slow_weather", city="Oslo")), say("It takes too long.")]})
+@scenario(
+    {"assistant": [use(call("slow_weather", city="Oslo")), say("It takes too long.")]}, answer="It takes too long."
+)
 async def tool_times_out(bench: Bench) -> Outcome:
     """The SDK's tool timeout ends a tool; the model is told and the run goes on."""
     return await _ask(bench, slow_weather)
@@ -91,7 +94,9 @@ async def tool_times_out_through(bench: Bench) -> Outcome:
     return await _ask(bench, slow_weather_or_raise)
 
 
-@scenario({"assistant": [use(call("impatient_weather", city="Oslo")), say("It takes too long.")]})
+@scenario(
+    {"assistant": [use(call("impatient_weather", city="Oslo")), say("It takes too long.")]}, answer="It takes too long."
+)
 async def tool_waits_in_vain(bench: Bench) -> Outcome:
     """asyncio.wait_for inside a tool raises TimeoutError there; the run goes on."""
     return await _ask(bench, impatient_weather)
@@ -103,7 +108,10 @@ async def polite_weather(city: str) -> str:
     return f"Error: no weather station in {city}"
 
 
-@scenario({"assistant": [use(call("polite_weather", city="Oslo")), say("There is no station.")]})
+@scenario(
+    {"assistant": [use(call("polite_weather", city="Oslo")), say("There is no station.")]},
+    answer="There is no station.",
+)
 async def tool_returns_error(bench: Bench) -> Outcome:
     """A tool returns a sentence that begins with 'Error:'."""
     return await _ask(bench, polite_weather)
@@ -115,38 +123,49 @@ async def unknown_tool(bench: Bench) -> Outcome:
     return await _ask(bench, get_weather)
 
 
-@scenario({"assistant": [use(Call("get_wether", '{"city": "Oslo"}', runs=False)), say("I have no such tool.")]})
+@scenario(
+    {"assistant": [use(Call("get_wether", '{"city": "Oslo"}', runs=False)), say("I have no such tool.")]},
+    answer="I have no such tool.",
+)
 async def unknown_tool_told(bench: Bench) -> Outcome:
     """The model asks for a tool that does not exist and is told so; the run goes on."""
     return await _ask(bench, get_weather, run_config=RunConfig(tool_not_found_behavior="return_error_to_model"))
 
 
-@scenario({"assistant": [use(call("add", a="two", b=3)), say("I cannot add that.")]})
+@scenario({"assistant": [use(call("add", a="two", b=3)), say("I cannot add that.")]}, answer="I cannot add that.")
 async def invalid_arguments(bench: Bench) -> Outcome:
     """The arguments are JSON but do not fit the tool's schema."""
     return await _ask(bench, add)
 
 
-@scenario({"assistant": [use(Call("add", '{"a": 2, "b":')), say("I cannot add that.")]})
+@scenario({"assistant": [use(Call("add", '{"a": 2, "b":')), say("I cannot add that.")]}, answer="I cannot add that.")
 async def arguments_not_json(bench: Bench) -> Outcome:
     """The arguments are not even JSON."""
     return await _ask(bench, add)
 
 
-@scenario({"assistant": [use(call("summarise", text="a long text")), say("It is short.")], "helper": [say("short")]})
+@scenario(
+    {"assistant": [use(call("summarise", text="a long text")), say("It is short.")], "helper": [say("short")]},
+    answer="It is short.",
+)
 async def tool_calls_openai(bench: Bench) -> Outcome:
     """A tool makes a call with an asynchronous OpenAI client of its own (Responses)."""
 
     @function_tool
     async def summarise(text: str) -> str:
         """Summarise a text."""
-        answer = await bench.async_client.responses.create(model="gpt-4o", instructions="Summarise. [[helper]]", input=text)
+        answer = await bench.async_client.responses.create(
+            model="gpt-4o", instructions="Summarise. [[helper]]", input=text
+        )
         return answer.output_text
 
     return await _ask(bench, summarise)
 
 
-@scenario({"assistant": [use(call("summarise", text="a long text")), say("It is short.")], "helper": [say("short")]})
+@scenario(
+    {"assistant": [use(call("summarise", text="a long text")), say("It is short.")], "helper": [say("short")]},
+    answer="It is short.",
+)
 async def tool_calls_openai_chat(bench: Bench) -> Outcome:
     """A synchronous tool makes a call with a synchronous OpenAI client (Chat Completions), in the SDK's tool thread."""
 
@@ -161,7 +180,7 @@ async def tool_calls_openai_chat(bench: Bench) -> Outcome:
     return await _ask(bench, summarise)
 
 
-@scenario({"assistant": [use(call("area", width=3, height=4)), say("12")]})
+@scenario({"assistant": [use(call("area", width=3, height=4)), say("12")]}, answer="12")
 async def tool_with_mlflow_span(bench: Bench) -> Outcome:
     """A tool calls a helper that the user decorated with @mlflow.trace."""
     import mlflow
@@ -176,5 +195,3 @@ async def tool_with_mlflow_span(bench: Bench) -> Outcome:
         return multiply(width, height)
 
     return await _ask(bench, area)
-
-
