@@ -320,6 +320,27 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------- values of a single run
 
 
+def check_text(what: str, value: Any) -> str:
+    """Return a short text that names something, such as a case; a number is written out.
+
+    Raises
+    ------
+    OptionError
+        If it is empty or no text.
+
+    Examples
+    --------
+    >>> check_text("trial", 2)
+    '2'
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    try:
+        return str(value) if is_number else _text(value)
+    except ValueError as error:
+        msg = f"{what}={value!r} is not allowed; it must be {error}"
+        raise OptionError(msg) from None
+
+
 def check_roles(roles: Any) -> dict[str, str]:
     """Return agents' roles by agent name, checked.
 

@@ -1,0 +1,65 @@
+"""The IPython face: ``%load_ext agenttrace_nb``. The only code that hooks cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from agenttrace_nb.config import forget_options
+from agenttrace_nb.magics.cell import NAME, rewrite
+from agenttrace_nb.magics.config_magic import AgentTrace
+from agenttrace_nb.magics.extension import AgentTraceMagics, TracedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+_EVENTS = {"pre_run_cell": "cell_begins", "post_run_cell": "cell_ended"}
+
+
+def _trace(**options: Any) -> TracedRun:
+    from agenttrace_nb.tracing import trace
+
+    run: TracedRun = trace(**options)
+    return run
+
+
+def load(shell: InteractiveShell, engine: Callable[..., TracedRun] = _trace) -> None:
+    """Add the magics, their completion and ``%config AgentTrace`` to a shell; loading twice changes nothing."""
+    if _loaded(shell) is not None:
+        return
+    magics = AgentTraceMagics(shell, engine)
+    shell.register_magics(magics)
+    shell.configurables.append(cast("Any", AgentTrace(parent=shell)))
+    shell.input_transformers_cleanup.append(rewrite)
+    for event, method in _EVENTS.items():
+        shell.events.register(event, getattr(magics, method))
+    if hasattr(shell.Completer, "custom_matchers"):
+        from agenttrace_nb.magics.completion import complete
+
+        shell.Completer.custom_matchers.append(complete)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything away that `load` added, and end what is being traced."""
+    magics = _loaded(shell)
+    if magics is None:
+        return
+    for event, method in _EVENTS.items():
+        shell.events.unregister(event, getattr(magics, method))
+    magics.end_all()
+    shell.input_transformers_cleanup[:] = [t for t in shell.input_transformers_cleanup if t is not rewrite]
+    manager = shell.magics_manager
+    for kind in ("line", "cell"):
+        manager.magics[kind].pop(NAME, None)
+    manager.registry.pop(type(magics).__name__, None)
+    ours = {type(magics).__name__, AgentTrace.__name__}
+    shell.configurables[:] = [c for c in shell.configurables if type(c).__name__ not in ours]
+    matchers = getattr(shell.Completer, "custom_matchers", [])
+    matchers[:] = [m for m in matchers if m.__module__ != f"{__name__}.completion"]
+    forget_options()
+
+
+def _loaded(shell: InteractiveShell) -> AgentTraceMagics | None:
+    found: AgentTraceMagics | None = shell.magics_manager.registry.get(AgentTraceMagics.__name__)
+    return found
