@@ -111,7 +111,7 @@ def set_role(agent: Any, role: str) -> None:
     if not isinstance(getattr(agent, "name", None), str):
         msg = f"agent: expected an Agent with a name, got {agent!r}"
         raise TypeError(msg)
-    if not (isinstance(role, str) and role):
+    if not role or not isinstance(role, str):
         msg = f"role: expected a text such as 'planner', got {role!r}"
         raise TypeError(msg)
     if _declared_roles is None:

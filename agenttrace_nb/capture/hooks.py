@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents import RunHooks, get_current_span
+from agents import RunHooks
 
 from agenttrace_nb.capture import llm as llm_calls
+from agenttrace_nb.capture import mcp
 from agenttrace_nb.capture.active import quiet, role_of
 from agenttrace_nb.capture.declared import describe_agent
-from agenttrace_nb.capture.state import TRACES, Call, OpenSpan, OpenTrace
+from agenttrace_nb.capture.state import Call, here
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind
-
-
-def _here() -> tuple[OpenTrace, OpenSpan, str] | None:
-    span = get_current_span()
-    trace = TRACES.get(span.trace_id) if span is not None else None
-    open_ = trace.spans.get(span.span_id) if trace is not None and span is not None else None
-    return (trace, open_, span.span_id) if trace and open_ and span else None
 
 
 class JournalHooks(RunHooks[Any]):
@@ -78,11 +72,11 @@ class JournalHooks(RunHooks[Any]):
 
     @quiet
     def _agent_start(self, agent: Any) -> None:
-        here = _here()
-        if here is None:
+        at = here()
+        if at is None:
             self._call.recorder.note_once_tracing_off()
             return
-        trace, open_, _ = here
+        trace, open_, _ = at
         role = role_of(trace.recorder, agent.name, agent)
         span = open_.nearest(SpanKind.AGENT)
         if span is not None and role is not None and span.role != role:
@@ -93,37 +87,38 @@ class JournalHooks(RunHooks[Any]):
         if agent.name in trace.described:
             return
         trace.described.add(agent.name)
+        mcp.watch(getattr(agent, "mcp_servers", None))
         body, content = describe_agent(agent, sensitive=self._call.sensitive)
         trace.recorder.append(EventKind.AGENT, trace.trace_id, body={**body, "role": role}, content=content)
 
     @quiet
     def _agent_end(self, output: Any) -> None:
-        here = _here()
-        if here is None:
+        at = here()
+        if at is None:
             return
         for kind in (SpanKind.AGENT, SpanKind.WORKFLOW):
-            span = here[1].nearest(kind)
+            span = at[1].nearest(kind)
             if span is not None:
                 span.output, span.has_output = output, True
 
     @quiet
     def _llm_start(self, agent: Any, system_prompt: str | None, input_items: Any) -> None:
-        here = _here()
-        if here is not None:
-            llm_calls.start_llm(here[0], self._call, here[2], agent, system_prompt, input_items)
+        at = here()
+        if at is not None:
+            llm_calls.start_llm(at, self._call, agent, system_prompt, input_items)
 
     @quiet
     def _llm_end(self, response: Any) -> None:
-        here = _here()
-        if here is not None:
-            llm_calls.end_llm(here[0], here[2], response)
+        at = here()
+        if at is not None:
+            llm_calls.end_llm(at[0], at[2], response)
 
     @quiet
     def _tool_start(self, context: Any, tool: Any) -> None:
-        here = _here()
-        if here is None or here[1].kind is not SpanKind.TOOL:
+        at = here()
+        if at is None or at[1].kind is not SpanKind.TOOL:
             return
-        trace, open_, _ = here
+        trace, open_, _ = at
         open_.call_id = getattr(context, "tool_call_id", None)
         open_.timeout_s = getattr(tool, "timeout_seconds", None)
         arguments = getattr(context, "tool_arguments", None)

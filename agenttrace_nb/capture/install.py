@@ -71,12 +71,14 @@ def uninstall() -> None:
         import agents
         from agents import run as sdk_run
 
-        from agenttrace_nb.capture import openai_calls
+        from agenttrace_nb.capture import mcp, openai_calls
 
         agents.set_trace_processors([p for p in _processors() if p is not _processor])
-        if _runner is not None and sdk_run.get_default_agent_runner() is _runner:
-            sdk_run.set_default_agent_runner(_runner.inner)
+        current: Any = sdk_run.get_default_agent_runner()
+        if current is _runner:
+            sdk_run.set_default_agent_runner(current.inner)
         openai_calls.uninstall()
+        mcp.unwatch_all()
     _processor = _runner = None
 
 

@@ -6,25 +6,25 @@ import time
 from typing import Any
 
 from agenttrace_nb.capture.declared import describe_settings, model_name
-from agenttrace_nb.capture.state import Call, OpenLlm, OpenTrace
+from agenttrace_nb.capture.state import Call, OpenLlm, OpenSpan, OpenTrace
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import NS_PER_S, SpanKind, Status, span_id_of
 
 
-def start_llm(trace: OpenTrace, call: Call, parent_sdk_id: str, agent: Any, system: str | None, items: Any) -> OpenLlm:
-    """Open an LLM span with the whole prompt."""
+def start_llm(at: tuple[OpenTrace, OpenSpan, str], call: Call, agent: Any, system: str | None, items: Any) -> OpenLlm:
+    """Open an LLM span with the whole prompt, under the span that the code runs under."""
+    trace, parent, parent_sdk_id = at
     trace.llm_count += 1
     name = model_name(call.model) or model_name(getattr(agent, "model", None))
     llm = OpenLlm(span_id_of(f"{parent_sdk_id}/llm/{trace.llm_count}"), call.sensitive, name)
     trace.llms[parent_sdk_id] = llm
     call.llm = llm
-    parent = trace.spans.get(parent_sdk_id)
     body = {
         "kind": SpanKind.LLM.value,
         "name": name or "llm",
         "parent_id": trace.id_of(parent_sdk_id),
         "agent": agent.name,
-        "role": parent.role if parent else None,
+        "role": parent.role,
         "attributes": {"model_settings": describe_settings(getattr(agent, "model_settings", None))},
     }
     if name is not None:
@@ -57,13 +57,13 @@ def fail_llm(trace: OpenTrace, parent_sdk_id: str, error: BaseException | None) 
     llm = trace.llms.pop(parent_sdk_id, None)
     if llm is None:
         return
-    ending = (
-        {"status": Status.ERROR.value, "error": llm.error}
-        if llm.error
-        else trace.ending(error, sensitive=llm.sensitive)
-    )
-    if ending["status"] == Status.OK.value:
+    if llm.ending is not None:
+        ending = llm.ending
+    elif error is None or hasattr(error, "guardrail_result"):
+        # A tripped guardrail ends the turn with its own exception and cancels the model that works beside it.
         ending = {"status": Status.CANCELLED.value}
+    else:
+        ending = trace.ending(error, sensitive=llm.sensitive)
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, llm.span_id, {**ending, **_common(llm)})
 
 
@@ -71,7 +71,7 @@ def take_sdk_span(llm: OpenLlm, data: Any, ending: dict[str, Any]) -> None:
     """Keep what the SDK's span of this call knows. A retried call has several such spans; the last one counts."""
     llm.attempts += 1
     llm.end_ns = time.time_ns()
-    llm.error = ending.get("error")
+    llm.ending = {k: ending[k] for k in ("status", "error") if k in ending}
     llm.sdk = sdk_fields(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture import mlflow_spans
 from agenttrace_nb.capture.active import quiet
-from agenttrace_nb.capture.state import TRACES, OpenTrace
+from agenttrace_nb.capture.state import TRACES, OpenTrace, here
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, span_id_of
 
@@ -31,8 +32,8 @@ _INSIDE = frozenset({SpanKind.TOOL, SpanKind.GUARDRAIL, SpanKind.OTHER})
 def install() -> None:
     """Watch the clients' ``create``; outside a tool it is passed on untouched."""
     for module, name in _PLACES:
-        owner = getattr(sys.modules.get(module), name, None)
-        if owner is not None and not hasattr(owner.create, _MARK):
+        owner = getattr(importlib.import_module(module), name)
+        if not hasattr(owner.create, _MARK):
             owner.create = _watched(owner.create)
 
 
@@ -85,20 +86,19 @@ def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
 def _start(kwargs: dict[str, Any]) -> tuple[OpenTrace, str, bool] | None:
     if not TRACES:
         return None
-    from agents import get_current_span
-
-    span = get_current_span()
-    trace = TRACES.get(span.trace_id) if span is not None else None
-    open_ = trace.spans.get(span.span_id) if trace is not None and span is not None else None
-    if trace is None or open_ is None or open_.kind not in _INSIDE:
+    at = here()
+    if at is None or at[1].kind not in _INSIDE:
         # Under a turn or an LLM span it is the model of the agent that calls, which is recorded already.
         return None
+    trace, open_, _ = at
     trace.llm_count += 1
     span_id = span_id_of(f"{open_.span_id}/client/{trace.llm_count}")
     model = kwargs.get("model")
     body: dict[str, Any] = {"kind": SpanKind.LLM.value, "name": str(model or "llm"), "parent_id": open_.span_id}
     if isinstance(model, str):
         body["model"] = model
+    if open_.agent is not None:
+        body["agent"] = open_.agent
     content = {"input": _prompt(kwargs)} if open_.sensitive else {}
     trace.recorder.append(EventKind.SPAN_START, trace.trace_id, span_id, body, content, urgent=True)
     return trace, span_id, open_.sensitive

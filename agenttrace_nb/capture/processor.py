@@ -30,6 +30,7 @@ _KINDS = {
     "speech": SpanKind.SPEECH,
     "speech_group": SpanKind.SPEECH,
 }
+_RUNNING = frozenset({SpanKind.WORKFLOW, SpanKind.AGENT})
 _PLAIN = (str, int, float, bool, dict, list, tuple, type(None))
 
 
@@ -113,6 +114,8 @@ class JournalProcessor(TracingProcessor):
         _DETAILS.get(open_.kind, _nothing)(trace, open_, data, body, content)
         if error is not None:
             _explain_guardrail(trace, error, sensitive=open_.sensitive)
+        if body["status"] == Status.OK.value and open_.kind in _RUNNING and _stopped_after_turn(trace):
+            body["status"] = Status.CANCELLED.value
         if open_.kind is SpanKind.WORKFLOW:
             _end_task(trace, open_, body, content)
         else:

@@ -7,7 +7,8 @@ import time
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from agents import RunConfig, RunHooks, RunState, get_current_trace
+from agents import RunConfig, RunState, get_current_trace
+from agents.lifecycle import RunHooksBase
 from agents.run import AgentRunner
 
 from agenttrace_nb.capture import install, mlflow_spans
@@ -65,7 +66,7 @@ def _noted(given: Any, kwargs: dict[str, Any]) -> Iterator[tuple[dict[str, Any],
             yield kwargs, None
         return
     hooks = kwargs.get("hooks")
-    if hooks is None or isinstance(hooks, RunHooks):
+    if hooks is None or isinstance(hooks, RunHooksBase):
         # Anything else is refused by the SDK itself, with its own message.
         kwargs = {**kwargs, "hooks": JournalHooks(call, hooks)}
     token = CALL.set(call)

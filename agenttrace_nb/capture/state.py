@@ -82,7 +82,7 @@ class OpenLlm:
     start_ns: int = field(default_factory=time.time_ns)
     attempts: int = 0
     sdk: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, Any] | None = None
+    ending: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -139,3 +139,21 @@ class OpenTrace:
 
 TRACES: dict[str, OpenTrace] = {}
 """The traces being recorded, by the SDK's trace id."""
+
+
+def here() -> tuple[OpenTrace, OpenSpan, str] | None:
+    """Return trace, span and the SDK's span id of the span that the current code runs under, if it is recorded."""
+    from agents import get_current_span
+
+    span = get_current_span()
+    if span is None:
+        return None
+    trace = TRACES.get(span.trace_id)
+    open_ = trace.spans.get(span.span_id) if trace is not None else None
+    return (trace, open_, span.span_id) if trace is not None and open_ is not None else None
+
+
+def open_span_here() -> OpenSpan | None:
+    """Return the open span that the current code runs under."""
+    found = here()
+    return found[1] if found else None

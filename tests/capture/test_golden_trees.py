@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from bench.models import Kind
 
-CASES = [pytest.param(one, kind, id=f"{name}-{kind.value}") for name, one in SCENARIOS.items() for kind in sorted(one.kinds, key=lambda k: k.value)]
+CASES = [
+    pytest.param(one, kind, id=f"{name}-{kind.value}")
+    for name, one in SCENARIOS.items()
+    for kind in sorted(one.kinds, key=lambda k: k.value)
+]
 
 
 @pytest.mark.parametrize(("one", "kind"), CASES)
