@@ -1,7 +1,7 @@
 """One turn of a script in the words of each API: Responses and Chat Completions, whole and streamed.
 
-Shapes follow the public API reference (https://platform.openai.com/docs/api-reference); the real ``openai`` client reads
-them in ``tests/test_bench.py``.
+Shapes follow the public API reference (https://platform.openai.com/docs/api-reference); the real ``openai`` client
+reads them in ``tests/test_bench.py``.
 """
 
 from __future__ import annotations

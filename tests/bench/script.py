@@ -47,7 +47,10 @@ class TokenUsage:
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call the model asks for. ``runs=False``: no function is ever run for it (an unknown tool, a rejection)."""
+    """One tool call the model asks for.
+
+    ``runs=False``: no function is ever run for it (the tool is unknown, or was refused its approval).
+    """
 
     name: str
     arguments: str

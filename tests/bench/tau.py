@@ -1,8 +1,8 @@
 """Recorded conversations of tau-bench (airline) replayed through the real SDK.
 
-A record is one run of the benchmark: ``{"task_id", "trial", "reward", "info", "traj"}`` with ``traj`` a list of OpenAI chat
-messages. :func:`replay` gives the recorded answers back from a model and the recorded results from the tools; what the
-SDK makes of them, :func:`rebuilt`, has to be the recording, :func:`transcript`.
+A record is one run of the benchmark: ``{"task_id", "trial", "reward", "info", "traj"}``, where ``traj`` is a list of
+OpenAI chat messages. :func:`replay` gives the recorded answers back from a model and the recorded results from the
+tools; what the SDK makes of them, :func:`rebuilt`, has to be the recording, :func:`transcript`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,11 @@ def load_tools(data: Path) -> dict[str, Record]:
 
 
 def with_unique_ids(messages: list[Message]) -> list[Message]:
-    """Return the messages with no tool call id used twice: 16 recordings do so, and the SDK refuses it."""
+    """Return the messages with no tool call id used twice.
+
+    49 of the 200 recordings use one for two different calls; 16 of them do so within what is one run, which the SDK
+    refuses ("Model reused a completed tool call ID").
+    """
     messages = copy.deepcopy(messages)
     number = 0
     current: dict[str, str] = {}
@@ -100,7 +104,11 @@ class ReplayModel(Model):
         self.model = model
 
     async def get_response(
-        self, system_instructions: str | None, input: Any, *_args: Any, **_kwargs: Any
+        self,
+        system_instructions: str | None,
+        input: Any,  # noqa: A002 - the SDK's name for it
+        *_args: Any,
+        **_kwargs: Any,
     ) -> ModelResponse:
         said = [{"role": "user", "content": input}] if isinstance(input, str) else list(input)
         prompt = [{"role": "system", "content": system_instructions}, *said]

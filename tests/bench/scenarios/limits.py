@@ -28,6 +28,8 @@ from bench.scenarios.registry import Outcome, scenario
 from bench.script import call, fail, say, use
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bench.models import Bench
 
 REASON = {"reason": "asks for homework", "score": 0.93}
@@ -35,10 +37,17 @@ UNANSWERED_S = 30.0
 """A delay no test waits for: the answer is cancelled before."""
 
 
-async def no_homework(context: object, agent: object, given: object) -> GuardrailFunctionOutput:
-    """Trip if homework is asked for; the reason is in ``output_info``."""
-    await asyncio.sleep(0.05)
-    return GuardrailFunctionOutput(output_info=REASON, tripwire_triggered="homework" in str(given))
+def no_homework(bench: Bench, *, after_calls: int = 0) -> Callable[..., Awaitable[GuardrailFunctionOutput]]:
+    """Return a check that trips if homework is asked for, once the model was called so often.
+
+    The reason is in ``output_info``.
+    """
+
+    async def check(context: object, agent: object, given: object) -> GuardrailFunctionOutput:
+        await asked(bench, after_calls)
+        return GuardrailFunctionOutput(output_info=REASON, tripwire_triggered="homework" in str(given))
+
+    return check
 
 
 async def no_numbers(context: object, agent: object, output: object) -> GuardrailFunctionOutput:
@@ -51,7 +60,7 @@ async def no_numbers(context: object, agent: object, output: object) -> Guardrai
 @scenario({"assistant": [say("Gladly.", delay_s=UNANSWERED_S, lost=True)]}, raises=InputGuardrailTripwireTriggered)
 async def input_guardrail_trips(bench: Bench) -> Outcome:
     """An input guardrail trips while the model is answering; the model call is cancelled."""
-    agent = assistant(bench, input_guardrails=[InputGuardrail(no_homework)])
+    agent = assistant(bench, input_guardrails=[InputGuardrail(no_homework(bench, after_calls=1), name="no_homework")])
     result = await Runner.run(agent, "Do my homework.")
     return Outcome(result.final_output, [result])
 
@@ -59,7 +68,9 @@ async def input_guardrail_trips(bench: Bench) -> Outcome:
 @scenario({}, raises=InputGuardrailTripwireTriggered)
 async def input_guardrail_trips_first(bench: Bench) -> Outcome:
     """A blocking input guardrail trips before the model is asked."""
-    agent = assistant(bench, input_guardrails=[InputGuardrail(no_homework, run_in_parallel=False)])
+    agent = assistant(
+        bench, input_guardrails=[InputGuardrail(no_homework(bench), run_in_parallel=False, name="no_homework")]
+    )
     result = await Runner.run(agent, "Do my homework.")
     return Outcome(result.final_output, [result])
 
@@ -76,7 +87,9 @@ async def output_guardrail_trips(bench: Bench) -> Outcome:
 async def guardrails_pass(bench: Bench) -> Outcome:
     """An input and an output guardrail look and let pass."""
     agent = assistant(
-        bench, input_guardrails=[InputGuardrail(no_homework)], output_guardrails=[OutputGuardrail(no_numbers)]
+        bench,
+        input_guardrails=[InputGuardrail(no_homework(bench), name="no_homework")],
+        output_guardrails=[OutputGuardrail(no_numbers)],
     )
     result = await Runner.run(agent, "Say something.")
     return Outcome(result.final_output, [result])
@@ -178,11 +191,12 @@ async def task_cancelled_in_tool(bench: Bench) -> Outcome:
 @scenario({"assistant": [say("5", delay_s=UNANSWERED_S, lost=True)]}, raises=TimeoutError)
 async def wait_for_times_out(bench: Bench) -> Outcome:
     """asyncio.wait_for around the run gives up."""
-    result = await asyncio.wait_for(Runner.run(assistant(bench), "What is 2 + 3?"), 0.3)
-    return Outcome(result.final_output, [result])
+    task = asyncio.create_task(Runner.run(assistant(bench), "What is 2 + 3?"))
+    await asked(bench, 1)
+    return Outcome((await asyncio.wait_for(task, 0.05)).final_output)
 
 
 async def asked(bench: Bench, times: int) -> None:
     """Wait until the script was asked so often."""
-    while len(bench.script.served) < times:
+    while len(bench.script.served) < times:  # noqa: ASYNC110 - the server's thread knows no event loop
         await asyncio.sleep(0.005)

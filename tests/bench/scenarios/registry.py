@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,8 +172,9 @@ async def play(one: Scenario, bench: Bench) -> Outcome:
     try:
         outcome = await one.play(bench)
     except BaseException as error:
-        if one.raises is None or type(error) is not one.raises:
-            raise
+        task = asyncio.current_task()
+        if type(error) is not one.raises or (task is not None and task.cancelling()):
+            raise  # something else went wrong, or it is we who are cancelled
         return Outcome(error=error)
     if one.raises is not None:
         raise AssertionError(f"{one.name} ended without {one.raises.__name__}")
