@@ -13,8 +13,8 @@ from agenttrace_nb.config import CellInfo, OptionError
 from agenttrace_nb.magics.extension import AgentTraceMagics
 
 if TYPE_CHECKING:
-    from conftest import StandIn
     from IPython.core.interactiveshell import InteractiveShell
+    from magics.conftest import StandIn
 
 
 def source_hash(code: str) -> str:

@@ -12,8 +12,8 @@ import pytest
 from agenttrace_nb import config, magics
 
 if TYPE_CHECKING:
-    from conftest import StandIn
     from IPython.core.interactiveshell import InteractiveShell
+    from magics.conftest import StandIn
 
 
 def hooks(shell: InteractiveShell) -> dict[str, Any]:

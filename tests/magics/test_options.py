@@ -12,8 +12,8 @@ from agenttrace_nb.magics.extension import AgentTraceMagics
 from agenttrace_nb.magics.options import COMMANDS, FLAGS, parse
 
 if TYPE_CHECKING:
-    from conftest import StandIn
     from IPython.core.interactiveshell import InteractiveShell
+    from magics.conftest import StandIn
 
 
 def read(line: str) -> dict[str, Any]:
