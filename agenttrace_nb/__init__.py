@@ -1,13 +1,59 @@
-"""Trace, understand, compare and prove what OpenAI Agents did, without leaving the notebook."""
+"""Trace, understand, compare and prove what OpenAI Agents did, without leaving the notebook.
+
+::
+
+    %load_ext agenttrace_nb
+
+    %%trace_agents --arch planner-executor --case task-17 --role Planner=planner
+    result = await Runner.run(planner, "Rebook my flight")
+
+Outside notebooks, ``with agenttrace_nb.trace(arch="planner-executor"): ...`` does the same. Names are imported when
+they are first used: ``import agenttrace_nb`` itself loads neither MLflow nor the SDK.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from agenttrace_nb.capture.active import set_role
+    from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
+
+__all__ = ["Agent", "CellRun", "Message", "Span", "SpanError", "SpanKind", "Status", "Trace", "set_role"]
+
+_HOME_OF = {
+    "Agent": "spans",
+    "CellRun": "spans",
+    "Message": "spans",
+    "Span": "spans",
+    "SpanError": "spans",
+    "SpanKind": "spans",
+    "Status": "spans",
+    "Trace": "spans",
+    "set_role": "capture.active",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOME_OF:
+        from agenttrace_nb.config import did_you_mean
+
+        msg = f"module 'agenttrace_nb' has no attribute {name!r}.{did_you_mean(name, __all__)}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"agenttrace_nb.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return [*__all__, "__version__"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
