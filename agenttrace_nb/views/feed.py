@@ -1,0 +1,175 @@
+"""One run as frames for the browser: what changed since the last frame, all of it, or one row's content."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from agenttrace_nb.views import payloads, wire
+from agenttrace_nb.views.headline import headline
+from agenttrace_nb.views.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agenttrace_nb.spans import CellRun, Span, Trace
+    from agenttrace_nb.views.headline import Headline
+PUSHED_LIMIT_BYTES = 512 * 1024
+ENCODED_LIMIT_BYTES = 4 * 1024 * 1024
+PAYLOAD_WORK_S = 0.02
+CHUNK_BYTES = 1_000_000
+
+
+class Source(Protocol):
+    """Where spans come from: a `LiveFold`, or a run that is over."""
+
+    @property
+    def run(self) -> CellRun | Trace:
+        """The run, or a trace on its own."""
+
+    def sync(self) -> list[Span]:
+        """Return the spans that changed since the last call."""
+
+
+class Finished:
+    """A source that is over: a trace, or a run with its traces."""
+
+    def __init__(self, run: CellRun | Trace, traces: Sequence[Trace]) -> None:
+        self.run = run
+        self._spans: list[Span] = [span for trace in traces for span in trace.spans]
+
+    def sync(self) -> list[Span]:
+        """Return all spans the first time, then none."""
+        spans, self._spans = self._spans, []
+        return spans
+
+
+class Feed:
+    """Turns a source into frames. Safe to call from any thread.
+
+    Content is pushed along while it is small: up to 8 kB for a row and 512 kB for a run; of larger content the
+    beginning, and the rest when the browser asks.
+
+    Parameters
+    ----------
+    source
+        Where the spans come from.
+    keep_all
+        Put all content into the frames, whatever its size (for a page that stands alone).
+    """
+
+    def __init__(self, source: Source, *, keep_all: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.rows = Rows()
+        self.notes: list[str] = []
+        self._source = source
+        self._keep_all = keep_all
+        self._strings = wire.Strings()
+        self._changed: set[int] = set()
+        self._strings_sent = 0
+        self._seq = 0
+        self._head_sent: object = None
+        self._payloads: dict[int, bytes] = {}
+        self._payload_due: dict[int, None] = {}
+        self._payload_new: set[int] = set()
+        self._pushed_bytes = 0
+        self._encoded_bytes = 0
+        self._whole_frame_bytes = 0
+        self._since_whole_bytes = 0
+
+    @property
+    def run(self) -> CellRun | Trace:
+        """The run as it stands."""
+        return self._source.run
+
+    def headline(self, *, timed: bool = True) -> Headline:
+        """Return the head of the view as it stands."""
+        with self.lock:
+            return headline(self.run, self.rows, timed=timed)
+
+    def pull(self, *, work_s: float | None = PAYLOAD_WORK_S) -> None:
+        """Take in what has happened; spend at most ``work_s`` seconds on content (``None``: until all is done)."""
+        with self.lock:
+            changed = self.rows.take(self._source.sync())
+            self._changed.update(changed)
+            self._payload_due.update(dict.fromkeys(changed))
+            self._make_payloads(work_s)
+
+    def patch(self, *, heartbeat: bool = False) -> bytes | None:
+        """Return a frame with what changed since the last one; ``None`` where nothing did.
+
+        A ``heartbeat`` is a frame in any case: the browser then knows that the run goes on, and a frame that was
+        lost is noticed. Now and then a frame holds everything, so that a loss heals although a busy kernel cannot
+        answer; these frames cost at most twice what the others do.
+        """
+        with self.lock:
+            head = self._head()
+            if not (self._changed or self._payload_new or heartbeat or head != self._head_sent):
+                return None
+            if self._seq == 0 or self._since_whole_bytes > self._whole_frame_bytes // 2:
+                data = self._frame(base=0, seq=self._seq + 1, head=head)
+                self._whole_frame_bytes, self._since_whole_bytes = len(data), 0
+            else:
+                data = self._frame(base=self._seq, seq=self._seq + 1, head=head)
+                self._since_whole_bytes += len(data)
+            self._seq += 1
+            self._strings_sent = len(self._strings.texts)
+            self._changed.clear()
+            self._payload_new.clear()
+            self._head_sent = head
+            return data
+
+    def snapshot(self) -> bytes:
+        """Return a frame with everything, for a browser that has nothing; it does not count as sent."""
+        with self.lock:
+            return self._frame(base=0, seq=max(self._seq, 1), head=self._head())
+
+    def content(self, row: int) -> list[bytes]:
+        """Return one row's content as JSON, in pieces of at most 1 MB; none for a row that does not exist."""
+        with self.lock:
+            if not 0 <= row < len(self.rows):
+                return []
+            data = payloads.whole(self.rows.spans[row])
+        return [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
+
+    def _head(self) -> dict[str, object]:
+        run = self.run
+        return wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes)
+
+    def _frame(self, *, base: int, seq: int, head: dict[str, object]) -> bytes:
+        everything = base == 0
+        kept = self._payloads
+        return wire.frame(
+            seq=seq, base=base, rows=self.rows,
+            changed=range(len(self.rows)) if everything else sorted(self._changed),
+            origin_ns=self.run.start_ns, now_ns=self.run.end_ns or time.time_ns(),
+            strings=self._strings, strings_at=0 if everything else self._strings_sent, run=head,
+            payloads=kept if everything else {row: kept[row] for row in sorted(self._payload_new) if row in kept},
+        )  # fmt: skip
+
+    def _make_payloads(self, work_s: float | None) -> None:
+        until = None if work_s is None else time.monotonic() + work_s
+        while self._payload_due and (until is None or time.monotonic() < until):
+            row = next(iter(self._payload_due))
+            del self._payload_due[row]
+            self._make_payload(row)
+
+    def _make_payload(self, row: int) -> None:
+        if self._encoded_bytes > ENCODED_LIMIT_BYTES and not self._keep_all:
+            self._drop_payload(row)
+            return
+        span = self.rows.spans[row]
+        data = payloads.whole(span)
+        self._encoded_bytes += len(data)
+        if len(data) > payloads.WHOLE_LIMIT_BYTES and not self._keep_all:
+            data = payloads.beginning(span, len(data))
+        self._drop_payload(row)
+        if self._keep_all or self._pushed_bytes + len(data) <= PUSHED_LIMIT_BYTES:
+            self._payloads[row] = data
+            self._payload_new.add(row)
+            self._pushed_bytes += len(data)
+
+    def _drop_payload(self, row: int) -> None:
+        # What the browser has of this row may be out of date; it asks anew when the row is looked at.
+        self._pushed_bytes -= len(self._payloads.pop(row, b""))

@@ -1,0 +1,130 @@
+"""What stands above the tree: the run's name, its standing, its figures, and why it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agenttrace_nb.spans import NS_PER_S, CellRun, SpanKind, Status, Trace
+from agenttrace_nb.views import format as fmt
+from agenttrace_nb.views import labels
+from agenttrace_nb.views.safe_text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agenttrace_nb.spans import Span
+    from agenttrace_nb.views.rows import Rows
+
+
+@dataclass(slots=True, frozen=True)
+class Figure:
+    """One figure: ``value`` in bold, ``unit`` after it. ``key`` names it for programs."""
+
+    key: str
+    value: str
+    unit: str
+
+
+@dataclass(slots=True, frozen=True)
+class Headline:
+    """The head of a view.
+
+    Attributes
+    ----------
+    title
+        The architecture, else the run's name.
+    about
+        Case, trial, cell: what tells this run from its like.
+    status
+        How the run stands.
+    figures
+        Duration, agents, turns, tool calls, tokens, cost, errors; what is unknown or none is left out.
+    why
+        Why it failed, in one sentence; ``None`` where nothing did.
+    why_row
+        The row that the sentence speaks of.
+    """
+
+    title: str
+    about: str
+    status: Status
+    figures: tuple[Figure, ...]
+    why: str | None = None
+    why_row: int | None = None
+
+    def line(self) -> str:
+        """Return the figures on one line."""
+        return " · ".join(f"{f.value} {f.unit}".strip() for f in self.figures)
+
+
+def headline(run: CellRun | Trace, rows: Rows, *, timed: bool = True) -> Headline:
+    """Return the head for a cell run, or for a trace on its own. ``timed=False`` leaves its duration out."""
+    origins = rows.error_origins()
+    status = run.status
+    if status is Status.OK and isinstance(run, Trace) and origins and rows.parents[origins[0]] == -1:
+        status = Status.ERROR
+    why, why_row = _why(run, rows, origins)
+    return Headline(
+        title=one_line(_title(run), labels.NAME_LIMIT),
+        about=one_line(_about(run), labels.NAME_LIMIT),
+        status=status,
+        figures=tuple(_figures(run, rows.spans, len(origins), timed=timed)),
+        why=why,
+        why_row=why_row,
+    )
+
+
+def _title(run: CellRun | Trace) -> str:
+    return (run.arch if isinstance(run, CellRun) else run.tags.get("arch")) or run.name
+
+
+def _about(run: CellRun | Trace) -> str:
+    if isinstance(run, Trace):
+        known = {key: run.tags.get(key) for key in ("case", "trial")}
+    else:
+        known = {"case": run.case, "trial": run.trial}
+    parts = [f"{key} {value}" for key, value in known.items() if value is not None]
+    if isinstance(run, CellRun) and run.execution_count is not None:
+        parts.append(f"cell [{run.execution_count}]")
+    return " · ".join(parts)
+
+
+def _figures(run: CellRun | Trace, spans: Sequence[Span], errors: int, *, timed: bool) -> list[Figure]:
+    figures: list[Figure] = []
+    if timed and run.end_ns is not None:
+        value, unit = fmt.seconds((run.end_ns - run.start_ns) / NS_PER_S).split(" ", 1)
+        figures.append(Figure("duration", value, unit))
+    agents = len({s.agent or s.name for s in spans if s.kind is SpanKind.AGENT})
+    turns = sum(s.kind is SpanKind.TURN for s in spans)
+    calls = sum(s.kind is SpanKind.LLM for s in spans)
+    tools = sum(s.kind is SpanKind.TOOL for s in spans)
+    counts = [("agents", agents, "agent"), ("turns", turns, "turn")]
+    if not turns:
+        counts.append(("llm_calls", calls, "LLM call"))
+    counts.append(("tools", tools, "tool call"))
+    figures += [Figure(key, str(n), fmt.plural(n, word)) for key, n, word in counts if n]
+    tokens = _sum(spans, "input_tokens", "output_tokens")
+    if tokens is not None:
+        figures.append(Figure("tokens", fmt.count(tokens), "tokens"))
+    cost = _sum(spans, "cost_usd")
+    if cost is not None:
+        figures.append(Figure("cost", fmt.usd(cost), ""))
+    if errors:
+        figures.append(Figure("errors", str(errors), fmt.plural(errors, "error")))
+    return figures
+
+
+def _sum(spans: Sequence[Span], *fields: str) -> float | None:
+    known = [v for s in spans if s.kind is SpanKind.LLM for f in fields if (v := getattr(s, f)) is not None]
+    return sum(known) if known else None
+
+
+def _why(run: CellRun | Trace, rows: Rows, origins: list[int]) -> tuple[str | None, int | None]:
+    for row in origins:
+        span = rows.spans[row]
+        if span.error is not None:
+            return f"{labels.name(span)}: {labels.failure(span.error)}", row
+    if isinstance(run, CellRun) and run.error is not None:
+        return labels.failure(run.error), None
+    return None, None

@@ -1,0 +1,85 @@
+"""A run as one self-contained, interactive HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from agenttrace_nb.views.bundles import bundle
+from agenttrace_nb.views.feed import Feed, Finished
+from agenttrace_nb.views.safe_text import escaped
+from agenttrace_nb.views.static_html import static_twin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from agenttrace_nb.spans import CellRun, Trace
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{css}
+body {{ margin: 0; background: #eceef1; }}
+#agtr-page {{ max-width: 1600px; margin: 0 auto; padding: 16px; }}
+#agtr-view {{ height: auto; }}
+#agtr-view:not(:empty) + .agtr-static {{ display: none; }}
+#agtr-view .agtr-main {{ height: calc(100vh - 170px); min-height: 420px; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #0e0f11; }} }}
+</style>
+</head>
+<body>
+<main id="agtr-page">
+<div id="agtr-view"></div>
+{twin}
+</main>
+<script type="application/octet-stream" id="agtr-frame">{frame}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+
+def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
+    """Return a run as one HTML file that needs nothing else and asks for nothing else.
+
+    It holds all content, whatever its size, and the view that notebooks show. Without scripts its static twin is
+    shown. A security policy in the page allows this one script, by its hash, and no request at all.
+
+    Parameters
+    ----------
+    run
+        The cell run, or a trace on its own.
+    traces
+        Its traces.
+    """
+    feed = Feed(Finished(run, traces), keep_all=True)
+    feed.pull(work_s=None)
+    script = bundle("trace_page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _PAGE.format(
+        policy=escaped(policy),
+        title=escaped(feed.headline().title),
+        css=bundle("trace_view.css"),
+        twin=static_twin(run, feed.rows),
+        # Base64 has no letter that could end the element.
+        frame=base64.b64encode(feed.snapshot()).decode(),
+        script=script,
+    )
+
+
+def write_page(run: CellRun | Trace, traces: Sequence[Trace], path: Path) -> Path:
+    """Write a run as one HTML file; return its absolute path."""
+    target = path.expanduser().absolute()
+    target.write_text(page(run, traces), encoding="utf-8")
+    return target

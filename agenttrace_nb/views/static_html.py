@@ -1,0 +1,241 @@
+"""The static twin of the live view: what a saved notebook keeps.
+
+It reads well with every style, script and picture taken out: a table whose bars are characters, and nested
+``<details>`` with what went in and out. Where the live view of the same run is on the page, the twin is hidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from agenttrace_nb.spans import CellRun, SpanKind
+from agenttrace_nb.views import format as fmt
+from agenttrace_nb.views import labels
+from agenttrace_nb.views.content import brief
+from agenttrace_nb.views.headline import Headline, headline
+from agenttrace_nb.views.rows import Line, reading_order
+from agenttrace_nb.views.safe_text import escaped, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agenttrace_nb.spans import Span, Trace
+    from agenttrace_nb.views.rows import Rows
+
+ROW_LIMIT = 1_000
+CONTENT_LIMIT_CHARACTERS = 2_000
+CONTENT_BUDGET_BYTES = 300_000
+BAR_CELLS = 32
+NESTING_LIMIT = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_INDENT = "\u2003"
+_BLANK = "\u00a0"
+
+# While the live view is there, its twin is hidden; in JupyterLab without its empty place, and after reopening
+# without a kernel also without the line that says that the widget is gone. `:has` must not stand inside `:has`.
+_HIDING = (
+    ":root:has(.agtr-live-{key}) .agtr-static-{key}{{display:none}}"
+    ".jp-OutputArea-child:has(.agtr-static):has(+ .jp-OutputArea-child .agtr-live){{display:none}}"
+    ".jp-OutputArea-child:has(.agtr-static) + .jp-OutputArea-child:not(:has(.agtr-live)){{display:none}}"
+)
+_STYLE = (
+    ".agtr-static{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums}"
+    ".agtr-static p{margin:0 0 6px}.agtr-static table{border-collapse:collapse;margin:6px 0;font:inherit}"
+    ".agtr-static :is(th,td){padding:2px 14px 2px 0;border:0;text-align:left;vertical-align:top;background:none}"
+    ".agtr-static th{font-weight:400;opacity:.7}.agtr-static :is(.agtr-n){text-align:right;white-space:nowrap}"
+    ".agtr-static :is(.agtr-bar,pre){font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
+    ".agtr-static .agtr-bar{white-space:pre;line-height:1.2;color:#5a63c4;background:none}"
+    ".agtr-static :is(.agtr-error,.agtr-error .agtr-bar){color:#c0281f}"
+    "[data-jp-theme-light=false] .agtr-static :is(.agtr-error,.agtr-error .agtr-bar){color:#ff7a70}"
+    "[data-jp-theme-light=false] .agtr-static .agtr-bar{color:#8d97ff}"
+    ".agtr-static details details{margin-left:1.2em}.agtr-static summary{cursor:pointer}"
+    ".agtr-static pre{margin:2px 0 8px 1.2em;padding:0 0 0 10px;border-left:2px solid #8883;"
+    "white-space:pre-wrap;overflow-wrap:anywhere;background:none}"
+)
+
+
+def run_class(key: str) -> str:
+    """Return the part of a class name that stands for a run.
+
+    Examples
+    --------
+    >>> run_class("run 1")
+    'rb945d8cb'
+    """
+    return "r" + hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+def pending_twin(key: str, title: str) -> str:
+    """Return what stands in the twin's place until the run is over."""
+    words = f"{escaped(title)} is running; its steps will stand here when the cell has ended."
+    return _wrapped(key, f"<p>{words}</p>")
+
+
+def static_twin(
+    run: CellRun | Trace, rows: Rows, *, timed: bool = True, has_live: bool = True, notes: Sequence[str] = ()
+) -> str:
+    """Return the static twin of a run.
+
+    At most 1,000 steps are listed and about 300 kB of content are kept; the twin says what it left out.
+
+    Parameters
+    ----------
+    run
+        The cell run, or a trace on its own.
+    rows
+        Its rows.
+    timed
+        Show times. Without them the twin of a deterministic run has the same bytes each time.
+    has_live
+        A live view stands beside it, which hides it.
+    notes
+        Lines for the reader.
+
+    Returns
+    -------
+    str
+        HTML without scripts, with one ``<style>`` that may be taken out.
+    """
+    head = headline(run, rows, timed=timed)
+    lines = reading_order(rows)
+    listed = lines[:ROW_LIMIT]
+    contents, without = _contents(rows, listed)
+    parts = [_head(head, notes)]
+    if listed:
+        parts += [_table(run, rows, listed, timed=timed), contents]
+    else:
+        parts.append("<p>No steps were recorded.</p>")
+    parts.append(_left_out(len(lines) - len(listed), without))
+    return _wrapped(_key(run) if has_live else None, "\n".join(filter(None, parts)))
+
+
+def _key(run: CellRun | Trace) -> str:
+    return run.key if isinstance(run, CellRun) else run.trace_id
+
+
+def _wrapped(key: str | None, inner: str) -> str:
+    if key is None:
+        return f'<div class="agtr-static"><style>{_STYLE}</style>\n{inner}\n</div>'
+    name = run_class(key)
+    style = _HIDING.format(key=name) + _STYLE
+    return f'<div class="agtr-static agtr-static-{name}"><style>{style}</style>\n{inner}\n</div>'
+
+
+def _head(head: Headline, notes: Sequence[str]) -> str:
+    about = f" · {escaped(head.about)}" if head.about else ""
+    name = f"{labels.MARKS[head.status]} {escaped(head.title)}"
+    found = [f"<p><strong>{name}</strong>{about} · {labels.STATUS_WORDS[head.status]}</p>"]
+    if head.figures:
+        found.append(f"<p>{escaped(head.line())}</p>")
+    if head.why:
+        found.append(f'<p class="agtr-error">{escaped(head.why)}</p>')
+    found += [f"<p><em>{escaped(note)}</em></p>" for note in notes]
+    return "\n".join(found)
+
+
+def _table(run: CellRun | Trace, rows: Rows, lines: list[Line], *, timed: bool) -> str:
+    heads = ["step", "agent", "tokens"]
+    ends = [span.end_ns or span.start_ns for span in rows.spans]
+    length = max(*ends, run.end_ns or 0) - run.start_ns
+    if timed:
+        heads += ["time", f"0 … {fmt.seconds(length / 1e9)}"]
+    body = [_row(run, rows, line, length, timed=timed) for line in lines]
+    top = "".join(f"<th>{escaped(word)}</th>" for word in heads)
+    return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{''.join(body)}</tbody>\n</table>"
+
+
+def _row(run: CellRun | Trace, rows: Rows, line: Line, length: int, *, timed: bool) -> str:
+    span = rows.spans[line.row]
+    failed = ' class="agtr-error"' if span.error else ""
+    cells = [
+        f"<td>{_INDENT * min(line.depth, NESTING_LIMIT)}{_words(rows, line)}</td>",
+        f"<td>{escaped(_agent(span))}</td>",
+        f'<td class="agtr-n">{escaped(labels.tokens(span))}</td>',
+    ]
+    if timed:
+        bar = _bar(span.start_ns - run.start_ns, (span.end_ns or span.start_ns) - run.start_ns, length)
+        cells += [
+            f'<td class="agtr-n">{fmt.seconds(span.duration_s)}</td>',
+            f'<td><code class="agtr-bar">{bar}</code></td>',
+        ]
+    return f"<tr{failed}>{''.join(cells)}</tr>\n"
+
+
+def _words(rows: Rows, line: Line) -> str:
+    span = rows.spans[line.row]
+    parent = rows.parents[line.row]
+    kind = "" if span.kind is SpanKind.AGENT else f" <small>{span.kind.value}</small>"
+    note = labels.note(span, rows.spans[parent] if parent >= 0 else None)
+    after = f" · {escaped(note)}" if note else ""
+    name = escaped(labels.name(span))
+    if span.kind is SpanKind.AGENT:
+        name = f"<strong>{name}</strong>"
+    return f"{labels.MARKS[span.status]} {name}{kind}{after}"
+
+
+def _agent(span: Span) -> str:
+    agent = one_line(span.agent or "", labels.NAME_LIMIT)
+    return f"{agent} ({labels.role(span)})" if span.role and span.kind is SpanKind.AGENT else agent
+
+
+def _bar(start: int, end: int, length: int) -> str:
+    if length <= 0:
+        return ""
+    at = min(max(int(BAR_CELLS * start / length), 0), BAR_CELLS - 1)
+    eighths = max(round(8 * BAR_CELLS * end / length) - 8 * at, 1)
+    eighths = min(eighths, 8 * (BAR_CELLS - at))
+    rest = _EIGHTHS[eighths % 8] if eighths % 8 else ""
+    return _BLANK * at + "█" * (eighths // 8) + rest
+
+
+def _contents(rows: Rows, lines: list[Line]) -> tuple[str, int]:
+    parts = ["<details><summary>What went in and out</summary>\n"]
+    open_depths: list[int] = []
+    spent, without = 0, 0
+    for line in lines:
+        # Browsers close what is nested too deep; from there on rows stand beside each other.
+        depth = min(line.depth, NESTING_LIMIT)
+        while open_depths and open_depths[-1] >= depth:
+            open_depths.pop()
+            parts.append("</details>\n")
+        content = _content(rows.spans[line.row]) if spent < CONTENT_BUDGET_BYTES else None
+        if content is None:
+            without += 1
+        spent += len((content or "").encode())
+        parts.append(f"<details><summary>{_words(rows, line)}</summary>\n{content or ''}")
+        open_depths.append(depth)
+    parts += ["</details>\n"] * len(open_depths)
+    parts.append("</details>")
+    return "".join(parts), without
+
+
+def _content(span: Span) -> str:
+    into, out = ("arguments", "result") if span.kind is SpanKind.TOOL else ("input", "output")
+    found = []
+    if span.error is not None:
+        found.append(f'<pre class="agtr-error">{escaped(labels.failure(span.error))}</pre>\n')
+    for word, value in ((into, _read(span, "input")), (out, _read(span, "output"))):
+        if value is not None:
+            text = escaped(brief(value, CONTENT_LIMIT_CHARACTERS))
+            found.append(f"<small>{word}</small>\n<pre>{text}</pre>\n")
+    return "".join(found)
+
+
+def _read(span: Span, side: str) -> object:
+    try:
+        return getattr(span, side)
+    except Exception as error:
+        return f"[could not be read: {type(error).__name__}: {error}]"
+
+
+def _left_out(steps: int, without: int) -> str:
+    words = []
+    if steps:
+        words.append(f"{steps:,} more {fmt.plural(steps, 'step')}")
+    if without:
+        words.append(f"the content of {without:,} {fmt.plural(without, 'step')}")
+    if not words:
+        return ""
+    what = " and ".join(words)
+    return f"<p><em>To keep the notebook small, {what} were left out here; to_html(path) keeps all.</em></p>"

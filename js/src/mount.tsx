@@ -1,0 +1,21 @@
+// Puts a view of a store into an element; returns what removes it again.
+
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import type { RunStore } from "./store";
+import { followTheme } from "./theme";
+import { TraceView } from "./views/TraceView";
+
+export function mount(element: HTMLElement, store: RunStore): () => void {
+  const { theme, stop } = followTheme();
+  element.classList.add("agtr", "agtr-live");
+  const unthemed = effect(() => {
+    element.dataset.agtrTheme = theme.value.name;
+  });
+  render(<TraceView store={store} theme={theme} />, element);
+  return () => {
+    unthemed();
+    stop();
+    render(null, element);
+  };
+}
