@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.views.bundles import bundle
@@ -13,7 +14,6 @@ from agenttrace_nb.views.static_html import static_twin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from agenttrace_nb.spans import CellRun, Trace
 
@@ -78,8 +78,8 @@ def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
     )
 
 
-def write_page(run: CellRun | Trace, traces: Sequence[Trace], path: Path) -> Path:
+def write_page(path: str | Path, run: CellRun | Trace, traces: Sequence[Trace]) -> Path:
     """Write a run as one HTML file; return its absolute path."""
-    target = path.expanduser().absolute()
+    target = Path(path).expanduser().absolute()
     target.write_text(page(run, traces), encoding="utf-8")
     return target

@@ -9,14 +9,12 @@ from agenttrace_nb.spans import SpanKind
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.headline import headline
-from agenttrace_nb.views.rows import Rows, reading_order
+from agenttrace_nb.views.rows import reading_order
 from agenttrace_nb.views.safe_text import ELLIPSIS, fit, width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agenttrace_nb.spans import CellRun, Span, Trace
-    from agenttrace_nb.views.rows import Line
+    from agenttrace_nb.views.rows import Line, Rows
 
 NARROWEST_COLUMNS = 48
 WIDEST_COLUMNS = 120
@@ -65,12 +63,6 @@ def text_tree(
     if head.why and head.why_row is None:
         lines += ["", fit(f"{labels.MARKS[head.status]} {head.why}", columns)]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def run_text(run: CellRun | Trace, traces: Iterable[Trace], *, deterministic: bool = False) -> str:
-    """Return a run and its traces as a text tree; a deterministic one without times."""
-    rows = Rows(span for trace in traces for span in trace.spans)
-    return text_tree(run, rows, timed=not deterministic)
 
 
 def terminal_columns() -> int:
