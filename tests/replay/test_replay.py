@@ -70,7 +70,7 @@ async def test_another_question_is_a_miss_that_says_what_to_do(recorded: Path) -
 async def test_a_replayed_run_records_the_same_again(recorded: Path, tmp_path: Path) -> None:
     with recording(tmp_path) as rec:
         await Runner.run(team(replay(recorded).get_model()), "What is 2 + 3?")
-XX.traces, tmp_path / "again.json")
+        again = save_recording(rec.traces, tmp_path / "again.json")
 
     def questions(path: Path) -> list[object]:
         return [call["input"] for call in json.loads(path.read_text())["calls"]]
