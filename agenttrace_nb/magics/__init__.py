@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 from agenttrace_nb.config import forget_options
@@ -34,7 +35,7 @@ def load(shell: InteractiveShell, engine: Callable[..., TracedRun] = _trace) -> 
     shell.input_transformers_cleanup.append(rewrite)
     for event, method in _EVENTS.items():
         shell.events.register(event, getattr(magics, method))
-    if hasattr(shell.Completer, "custom_matchers"):
+    with contextlib.suppress(ImportError):  # before 8.6 IPython could not be told to offer nothing else
         from agenttrace_nb.magics.completion import complete
 
         shell.Completer.custom_matchers.append(complete)

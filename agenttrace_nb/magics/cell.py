@@ -70,8 +70,8 @@ def names_the_magic(cell: str) -> bool:
 def describe(shell: InteractiveShell, info: ExecutionInfo) -> CellInfo:
     """Return what is known of the cell that is about to run."""
     cell_id = getattr(info, "cell_id", None) or None
-    # IPython counts a cell before it announces it.
-    count = shell.execution_count - 1 if info.store_history else None
+    # Some versions of IPython count a cell before it runs and some after; the display hook knows.
+    count = shell.displayhook.prompt_count if info.store_history else None
     digest = hashlib.sha256(own_code(info.raw_cell or "").encode("utf-8", "surrogatepass")).hexdigest()
     return CellInfo(notebook=_notebook(shell, cell_id), cell_id=cell_id, execution_count=count, source_hash=digest)
 
