@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -17,8 +18,7 @@ from agenttrace_nb.journal.append import process_journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.live import LiveFold
 from agenttrace_nb.journal.redact import Redactor
-from agenttrace_nb.mlflow_store import ambient, target
-from agenttrace_nb.mlflow_store.delivery import Delivered, Delivery
+from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.config import CellInfo, Live, Rule
     from agenttrace_nb.journal.append import Journal
+    from agenttrace_nb.mlflow_store.delivery import Delivery
     from agenttrace_nb.spans import Trace
     from agenttrace_nb.views.live import LiveView
 
@@ -260,8 +261,7 @@ class Run:
         """
         if self._delivery is None:
             return False
-        delivered: Delivered = self._delivery.wait(self.key, timeout)
-        return bool(delivered)
+        return bool(self._delivery.wait(self.key, timeout))
 
     def show(self) -> None:
         """Show the run once more, below the current cell."""
@@ -397,8 +397,11 @@ class Run:
 
     def _enter_ambient(self) -> None:
         delivery = self._delivery
-        if delivery is not None:
-            self._inside.enter_context(ambient.ambient_run(lambda: delivery.run_id(self.key, _RUN_ID_WAIT_S)))
+        if delivery is None or "mlflow" not in sys.modules:
+            return
+        from agenttrace_nb.mlflow_store import bridge
+
+        self._inside.enter_context(bridge.ambient_run(lambda: delivery.run_id(self.key, _RUN_ID_WAIT_S)))
 
     def _leave(self) -> None:
         token, self._token = self._token, None
@@ -431,6 +434,8 @@ class Run:
 
 
 def _delivery_of(path: Path) -> Delivery:
+    from agenttrace_nb.mlflow_store.delivery import Delivery
+
     if path not in _deliveries:
         _deliveries[path] = Delivery(path)
     return _deliveries[path]
