@@ -63,11 +63,12 @@ def _visible_to_the_sdk(nodes: list[Node], kind: Kind) -> list[Node]:
 
 
 @pytest.fixture
-def no_mlflow_spans(request):
+def no_mlflow_spans(request, monkeypatch, tmp_path):
     """Let @mlflow.trace do nothing: where MLflow stores its spans is not the bench's matter."""
     if "tool_with_mlflow_span" not in request.node.name:
         yield
         return
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # else in the current folder
     import mlflow
 
     mlflow.tracing.disable()

@@ -1,6 +1,14 @@
 """All scenarios: importing this package fills :data:`SCENARIOS`.
 
-outcome = await run(SCENARIOS["triage_with_handoffs"], Kind.RESPONSES)
+Examples
+--------
+>>> import asyncio
+>>> from bench.models import Kind
+>>> asyncio.run(run(SCENARIOS["triage_with_handoffs"], Kind.BARE)).final_output
+'Your refund is on its way.'
+
+What a recording of it has to look like is ``one.golden(kind)``, compared by :func:`bench.tree.difference`, and
+``one.expected(kind)``.
 """
 
 from __future__ import annotations
