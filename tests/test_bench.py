@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import openai
 import pytest
 from agents.tracing import set_trace_processors
 from bench.models import DEFAULT_MODEL, Bench, Kind
-from bench.scenarios import CASE_IDS, CASES, SCENARIOS, play, registry
+from bench.scenarios import CASE_IDS, CASES, SCENARIOS, Scenario, play, registry
 from bench.script import Script, TokenUsage, fail, say
 from bench.sdk_tree import Recorder, nodes_of
 from bench.tree import Node, difference, parse, without
@@ -36,9 +37,10 @@ def recorder() -> Recorder:
 
 
 @pytest.mark.parametrize(("one", "kind"), CASES, ids=CASE_IDS)
-async def test_scenario_ends_as_expected_and_the_sdk_reports_its_golden_tree(one, kind, recorder, no_mlflow_spans):
+async def test_scenario_ends_as_expected_and_the_sdk_reports_its_golden_tree(one, kind, recorder):
     async with Bench(kind, one.script()) as bench:
-        outcome = await play(one, bench)
+        with _without_mlflow_spans(one):
+            outcome = await play(one, bench)
         problems, served = bench.problems, len(bench.script.served)
         requests = len(bench.server.requests) if kind.over_http else served
     assert problems == []
@@ -62,18 +64,13 @@ def _visible_to_the_sdk(nodes: list[Node], kind: Kind) -> list[Node]:
     return without(seen, ["llm"]) if kind is Kind.BARE else seen
 
 
-@pytest.fixture
-def no_mlflow_spans(request, monkeypatch, tmp_path):
+def _without_mlflow_spans(one: Scenario) -> AbstractContextManager[Any]:
     """Let @mlflow.trace do nothing: where MLflow stores its spans is not the bench's matter."""
-    if "tool_with_mlflow_span" not in request.node.name:
-        yield
-        return
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # else in the current folder
+    if one.name != "tool_with_mlflow_span":
+        return nullcontext()
     import mlflow
 
-    mlflow.tracing.disable()
-    yield
-    mlflow.tracing.enable()
+    return mlflow.tracing.context(enabled=False)
 
 
 @pytest.mark.parametrize("kind", Kind)
