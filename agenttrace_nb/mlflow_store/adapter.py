@@ -1,0 +1,179 @@
+"""Every touch of MLflow that is not its documented API, each held by a contract test.
+
+What is used and why: `TracingClient.log_spans` writes many traces at once under ids of our own; `Span` around an
+OpenTelemetry span is what it takes; the store's ``get_trace(allow_partial=True)`` reads traces that the public calls
+hide; ``start_trace`` corrects what ``log_spans`` leaves alone in a trace that exists; the server's version decides
+whether any of this can work.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import TraceInfo, TraceLocation, TraceState
+from mlflow.entities.span import Span
+from mlflow.tracing.client import TracingClient
+from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
+from opentelemetry.trace import Status as OtelStatus
+
+from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.records import SpanRecord
+from agenttrace_nb.mlflow_store.restore import TraceHead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlflow.entities import Trace
+
+LOWEST_SERVER = (3, 4)
+_NO_RESOURCE = Resource.get_empty()
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_CODES = {"OK": StatusCode.OK, "ERROR": StatusCode.ERROR, "UNSET": StatusCode.UNSET}
+_READ_CODES = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
+
+
+# -------------------------------------------------------------------------------------------------------- writing
+
+
+def log_spans(uri: str, experiment_id: str, records: Iterable[SpanRecord]) -> None:
+    """Write spans of any number of traces in one call; writing one again replaces it."""
+    TracingClient(uri).log_spans(experiment_id, [_to_span(record) for record in records])
+
+
+def correct_trace(uri: str, experiment_id: str, root: SpanRecord, totals: dict[str, dict[str, float]]) -> None:
+    """Set state, times and totals of a trace that MLflow has already and that went on since.
+
+    Parameters
+    ----------
+    uri, experiment_id
+        Where it is.
+    root
+        Its root as just written.
+    totals
+        ``mlflow.trace.tokenUsage`` and ``mlflow.trace.cost`` of the whole trace.
+    """
+    start_ms, end_ns = root.start_ns // 1_000_000, root.end_ns or root.start_ns
+    TracingClient(uri).start_trace(
+        TraceInfo(
+            trace_id=names.mlflow_trace_id(root.trace_id),
+            trace_location=TraceLocation.from_experiment_id(experiment_id),
+            request_time=start_ms,
+            execution_duration=end_ns // 1_000_000 - start_ms,
+            state=TraceState.ERROR if root.status == "ERROR" else TraceState.OK,
+            trace_metadata={name: json.dumps(total) for name, total in totals.items() if total},
+            response_preview=_preview(root),
+        )
+    )
+
+
+def server_version(uri: str) -> tuple[int, int] | None:
+    """Return major and minor version of a tracking server; ``None`` if it does not say (it may be down)."""
+    store: Any = TracingClient(uri).store
+    ask: Any = type(store)._get_server_version  # noqa: SLF001
+    version = ask(store.get_host_creds())
+    if version is None:
+        ask.cache_clear()  # it would remember the silence for as long as the process lives
+        return None
+    return version.major, version.minor
+
+
+def price(model: str, usage: dict[str, int]) -> dict[str, float] | None:
+    """Return what a model charges, in USD, by MLflow's own catalogue; ``None`` for a model that is not in it."""
+    return calculate_cost_by_model_and_token_usage(model, usage)
+
+
+def _preview(root: SpanRecord) -> str | None:
+    said = root.get(names.OUTPUTS)
+    if isinstance(said, dict) and "choices" in said:
+        said = said["choices"][-1]["message"].get("content")
+    return None if said is None else (said if isinstance(said, str) else json.dumps(said))[:1000]
+
+
+def _to_span(record: SpanRecord) -> Span:
+    trace_id = int(record.trace_id, 16)
+    parent = None
+    if record.parent_id is not None:
+        parent = SpanContext(trace_id, int(record.parent_id, 16), is_remote=False, trace_flags=_SAMPLED)
+    return Span(
+        ReadableSpan(
+            name=record.name,
+            context=SpanContext(trace_id, int(record.span_id, 16), is_remote=False, trace_flags=_SAMPLED),
+            parent=parent,
+            resource=_NO_RESOURCE,
+            attributes=record.attributes,
+            events=[Event(name, attributes, time_ns) for name, time_ns, attributes in record.events],
+            start_time=record.start_ns,
+            end_time=record.end_ns,
+            status=OtelStatus(_CODES[record.status], record.message if record.status == "ERROR" else None),
+        )
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- reading
+
+
+def read_traces(uri: str, trace_ids: list[str]) -> dict[str, Trace]:
+    """Return traces with their spans by id; those that MLflow holds to be incomplete are left out."""
+    found = TracingClient(uri).batch_get_traces(trace_ids)
+    return {trace.info.trace_id: trace for trace in found}
+
+
+def read_partial(uri: str, trace_id: str) -> Trace:
+    """Return a trace with as many of its spans as are stored.
+
+    Raises
+    ------
+    MlflowException
+        If there is no such trace.
+    """
+    client = TracingClient(uri)
+    try:
+        return client.store.get_trace(trace_id, allow_partial=True)
+    except NotImplementedError:
+        return client.get_trace(trace_id)
+
+
+def to_head(info: TraceInfo) -> TraceHead:
+    """Return what MLflow says of a trace as a whole."""
+    metadata = info.trace_metadata
+    sizes = json.loads(metadata.get("mlflow.trace.sizeStats") or "{}")
+    return TraceHead(
+        trace_id=info.trace_id,
+        experiment_id=str(info.experiment_id),
+        state=str(info.state.value),
+        start_ms=info.request_time,
+        duration_ms=info.execution_duration,
+        name=info.tags.get(names.TRACE_NAME),
+        session=metadata.get(names.TRACE_SESSION),
+        user=metadata.get(names.TRACE_USER),
+        run_id=metadata.get("mlflow.sourceRun"),
+        expected_spans=sizes.get("num_spans"),
+        tags=dict(info.tags),
+    )
+
+
+def to_records(trace: Trace) -> list[SpanRecord]:
+    """Return the spans of a trace that was read."""
+    return [_to_record(names.own_trace_id(trace.info.trace_id), span) for span in trace.data.spans]
+
+
+def _to_record(trace_id: str, span: Span) -> SpanRecord:
+    # The dictionary holds the attributes as the JSON texts that they are stored as: nothing is decoded for nothing.
+    stored = span.to_dict()
+    status = stored["status"]
+    return SpanRecord(
+        trace_id=trace_id,
+        span_id=span.span_id,
+        parent_id=span.parent_id,
+        name=stored["name"],
+        start_ns=stored["start_time_unix_nano"],
+        end_ns=stored["end_time_unix_nano"] or None,
+        status=_READ_CODES.get(status["code"], "UNSET"),
+        message=status.get("message") or "",
+        attributes={name: text if isinstance(text, str) else json.dumps(text) for name, text in stored["attributes"].items()},
+        events=[(event["name"], event["time_unix_nano"], event["attributes"]) for event in stored["events"]],
+    )
