@@ -13,7 +13,9 @@ they are first used: ``import agenttrace_nb`` itself loads neither MLflow nor th
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -22,21 +24,57 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from agenttrace_nb.capture.active import set_role
+    from agenttrace_nb.config import OptionError
+    from agenttrace_nb.replay import replay, save_recording
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
+    from agenttrace_nb.tracing import Run, last, trace
 
-__all__ = ["Agent", "CellRun", "Message", "Span", "SpanError", "SpanKind", "Status", "Trace", "set_role"]
+__all__ = [
+    "Agent",
+    "CellRun",
+    "Message",
+    "OptionError",
+    "Run",
+    "Span",
+    "SpanError",
+    "SpanKind",
+    "Status",
+    "Trace",
+    "last",
+    "replay",
+    "save_recording",
+    "set_role",
+    "trace",
+]
 
 _HOME_OF = {
     "Agent": "spans",
     "CellRun": "spans",
     "Message": "spans",
+    "OptionError": "config",
+    "Run": "tracing",
     "Span": "spans",
     "SpanError": "spans",
     "SpanKind": "spans",
     "Status": "spans",
     "Trace": "spans",
+    "last": "tracing",
+    "replay": "replay",
+    "save_recording": "replay",
     "set_role": "capture.active",
+    "trace": "tracing",
 }
+
+
+class _Package(ModuleType):
+    """The package itself: importing the room ``replay`` must not put it in the place of the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
@@ -45,7 +83,7 @@ def __getattr__(name: str) -> Any:
         from agenttrace_nb.config import did_you_mean
 
         msg = f"module 'agenttrace_nb' has no attribute {name!r}.{did_you_mean(name, __all__)}"
-        raise AttributeError(msg)
+        raise AttributeError(msg, name=name, obj=None)  # without `obj` Python adds no second hint
     value = getattr(import_module(f"agenttrace_nb.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

@@ -61,6 +61,19 @@ def test_a_name_like_no_other_is_an_attribute_error() -> None:
         from agenttrace_nb import qqqq  # noqa: F401
 
 
+def test_the_hint_is_given_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import agenttrace_nb as at; at.set_roles"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("Did you mean") == 1
+
+
+def test_a_room_does_not_hide_the_function_of_its_name() -> None:
+    code = "import agenttrace_nb.replay.recording, agenttrace_nb as at; at.replay('no such file')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "RecordingError" in done.stderr
+
+
 def fresh(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True

@@ -87,7 +87,7 @@ class AgentTraceMagics(Magics):
     @no_var_expand
     @line_magic(NAME)
     @takes_options(NAME)
-    def command(self, line: str) -> Any:
+    def command(self, line: str) -> None:
         """Say what is traced: %trace_agents on | off | status | last.
 
         on
@@ -108,7 +108,7 @@ class AgentTraceMagics(Magics):
         if options.strip() and word != "on":
             msg = f"%{NAME} {word} takes no options, and was given {options.strip()}"
             raise UsageError(msg)
-        return getattr(self, f"_{word}")(options.strip())
+        getattr(self, f"_{word}")(options.strip())
 
     def _on(self, line: str) -> None:
         self._every_cell = parse(self.command, line)
@@ -131,10 +131,14 @@ class AgentTraceMagics(Magics):
         lines += [f"option    {name} = {value!r}  ({source})" for name, (value, source) in config.sources().items()]
         return "\n".join(lines)
 
-    def _last(self, _line: str) -> Any:
+    def _last(self, _line: str) -> None:
         from agenttrace_nb.tracing import last
 
-        return last()
+        try:
+            run = last()
+        except LookupError as error:
+            raise UsageError(str(error)) from None
+        run.show()
 
     # -------------------------------------------------------------------------------------------- the traced cell
 
