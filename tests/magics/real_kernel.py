@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,11 @@ class Answer:
     def status(self) -> str:
         return str(self.reply["status"])
 
+    @property
+    def shown(self) -> str:
+        """What a front end without widgets would show."""
+        return "\n".join(data.get("text/plain", "") for data in self.displayed)
+
 
 class Kernel:
     """A kernel of its own for some tests.
@@ -39,11 +45,15 @@ class Kernel:
     ----------
     folder
         Where it runs.
+    **environment
+        Variables of its environment, on top of ours.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self._manager = KernelManager(transport="ipc", ip=str(folder / "ipc"))
-        self._manager.start_kernel(cwd=str(folder), extra_arguments=["--log-level=ERROR"])
+        self._manager.start_kernel(
+            cwd=str(folder), extra_arguments=["--log-level=ERROR"], env={**os.environ, **environment}
+        )
         self._client = self._manager.blocking_client()
 
     def __enter__(self) -> Self:
@@ -116,7 +126,7 @@ def _note(answer: Answer, kind: str, content: dict[str, Any]) -> None:
         setattr(answer, content["name"], getattr(answer, content["name"]) + content["text"])
     elif kind == "execute_result":
         answer.values.append(content["data"]["text/plain"])
-    elif kind == "display_data":
+    elif kind in {"display_data", "update_display_data"}:
         answer.displayed.append(content["data"])
     elif kind == "error":
         answer.traceback = "\n".join(content["traceback"])
