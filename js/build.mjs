@@ -9,7 +9,7 @@ const options = {
   entryPoints: [
     { in: "src/index.ts", out: "trace_view" },
     { in: "src/page.ts", out: "trace_page" },
-    { in: "src/styles.css", out: "trace_view" },
+    { in: "src/styles/index.css", out: "trace_view" },
   ],
   outdir: here("../agenttrace_nb/views/static"),
   bundle: true,

@@ -11,7 +11,7 @@ from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agenttrace_nb.spans import CellRun, Span, Trace
     from agenttrace_nb.views.headline import Headline
@@ -57,14 +57,17 @@ class Feed:
         Where the spans come from.
     keep_all
         Put all content into the frames, whatever its size (for a page that stands alone).
+    clock_ns
+        What time it is, in ns since the epoch.
     """
 
-    def __init__(self, source: Source, *, keep_all: bool = False) -> None:
+    def __init__(self, source: Source, *, keep_all: bool = False, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.lock = threading.RLock()
         self.rows = Rows()
         self.notes: list[str] = []
         self._source = source
         self._keep_all = keep_all
+        self._clock_ns = clock_ns
         self._strings = wire.Strings()
         self._changed: set[int] = set()
         self._strings_sent = 0
@@ -143,7 +146,7 @@ class Feed:
         return wire.frame(
             seq=seq, base=base, rows=self.rows,
             changed=range(len(self.rows)) if everything else sorted(self._changed),
-            origin_ns=self.run.start_ns, now_ns=self.run.end_ns or time.time_ns(),
+            origin_ns=self.run.start_ns, now_ns=self.run.end_ns or self._clock_ns(),
             strings=self._strings, strings_at=0 if everything else self._strings_sent, run=head,
             payloads=kept if everything else {row: kept[row] for row in sorted(self._payload_new) if row in kept},
         )  # fmt: skip

@@ -47,18 +47,14 @@ def note(span: Span, parent: Span | None = None) -> str:
     if span.error is not None:
         return one_line(span.error.type or span.error.message, NOTE_LIMIT)
     if span.kind is SpanKind.HANDOFF:
-        return _between(span.attributes.get("from_agent"), span.attributes.get("to_agent"))
+        giver, taker = span.attributes.get("from_agent"), span.attributes.get("to_agent")
+        # Its name may say it already.
+        return "" if "→" in span.name or not taker else one_line(f"{giver or ''} → {taker}".strip(), NOTE_LIMIT)
     if span.kind is SpanKind.GUARDRAIL and isinstance(span.attributes.get("triggered"), bool):
         return "tripped" if span.attributes["triggered"] else "passed"
     if span.kind is SpanKind.AGENT and parent is not None and parent.kind is SpanKind.TOOL:
         return "as tool"
     return STATUS_WORDS[span.status] if span.status in (Status.CANCELLED, Status.INTERRUPTED) else ""
-
-
-def _between(giver: object, taker: object) -> str:
-    if not taker:
-        return ""
-    return one_line(f"{giver or ''} → {taker}".strip(), NOTE_LIMIT)
 
 
 def failure(error: SpanError) -> str:

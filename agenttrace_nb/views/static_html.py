@@ -15,7 +15,7 @@ from agenttrace_nb.views import labels
 from agenttrace_nb.views.content import brief
 from agenttrace_nb.views.headline import Headline, headline
 from agenttrace_nb.views.rows import Line, reading_order
-from agenttrace_nb.views.safe_text import escaped, one_line
+from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ NESTING_LIMIT = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _INDENT = "\u2003"
 _BLANK = "\u00a0"
+# Inline: where a front end takes styles out but keeps these, its own rule would set tables flush right.
+_LEFT = ' style="text-align:left"'
 
 # While the live view is there, its twin is hidden; in JupyterLab without its empty place, and after reopening
 # without a kernel also without the line that says that the widget is gone. `:has` must not stand inside `:has`.
@@ -39,19 +41,26 @@ _HIDING = (
     ".jp-OutputArea-child:has(.agtr-static):has(+ .jp-OutputArea-child .agtr-live){{display:none}}"
     ".jp-OutputArea-child:has(.agtr-static) + .jp-OutputArea-child:not(:has(.agtr-live)){{display:none}}"
 )
+# Twice the class, to come before the notebook's own rules for tables and code.
+_OURS = ".agtr-static.agtr-static"
 _STYLE = (
-    ".agtr-static{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums}"
-    ".agtr-static p{margin:0 0 6px}.agtr-static table{border-collapse:collapse;margin:6px 0;font:inherit}"
-    ".agtr-static :is(th,td){padding:2px 14px 2px 0;border:0;text-align:left;vertical-align:top;background:none}"
-    ".agtr-static th{font-weight:400;opacity:.7}.agtr-static :is(.agtr-n){text-align:right;white-space:nowrap}"
-    ".agtr-static :is(.agtr-bar,pre){font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
-    ".agtr-static .agtr-bar{white-space:pre;line-height:1.2;color:#5a63c4;background:none}"
-    ".agtr-static :is(.agtr-error,.agtr-error .agtr-bar){color:#c0281f}"
-    "[data-jp-theme-light=false] .agtr-static :is(.agtr-error,.agtr-error .agtr-bar){color:#ff7a70}"
-    "[data-jp-theme-light=false] .agtr-static .agtr-bar{color:#8d97ff}"
-    ".agtr-static details details{margin-left:1.2em}.agtr-static summary{cursor:pointer}"
-    ".agtr-static pre{margin:2px 0 8px 1.2em;padding:0 0 0 10px;border-left:2px solid #8883;"
-    "white-space:pre-wrap;overflow-wrap:anywhere;background:none}"
+    f"{_OURS}{{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums}}"
+    f"{_OURS} p{{margin:0 0 4px;font:inherit}}"
+    f"{_OURS} table{{border-collapse:collapse;margin:8px 0;font:inherit;table-layout:auto}}"
+    f"{_OURS} :is(thead,tr,td,th){{border:0!important;background:none!important}}"
+    f"{_OURS} :is(th,td){{padding:1px 18px 1px 0;text-align:left;white-space:nowrap;font-weight:400}}"
+    f"{_OURS} th{{opacity:.65;font-size:11px}}"
+    f"{_OURS} .agtr-n{{text-align:right}}"
+    f"{_OURS} small{{opacity:.65}}"
+    f"{_OURS} :is(code,pre){{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;padding:0}}"
+    f"{_OURS} code{{white-space:pre;line-height:1;color:#5a63c4}}"
+    f"{_OURS} :is(.agtr-error,.agtr-error code){{color:#c0281f}}"
+    f"{_OURS} .agtr-wraps code{{opacity:.4}}"
+    f"[data-jp-theme-light=false] {_OURS} code{{color:#8d97ff}}"
+    f"[data-jp-theme-light=false] {_OURS} :is(.agtr-error,.agtr-error code){{color:#ff7a70}}"
+    f"{_OURS} details details{{margin-left:1.2em}}{_OURS} summary{{cursor:pointer}}"
+    f"{_OURS} pre{{margin:2px 0 8px 1.2em;padding-left:10px;border-left:2px solid #8884;background:none;"
+    "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere}"
 )
 
 
@@ -135,31 +144,31 @@ def _head(head: Headline, notes: Sequence[str]) -> str:
 
 
 def _table(run: CellRun | Trace, rows: Rows, lines: list[Line], *, timed: bool) -> str:
-    heads = ["step", "agent", "tokens"]
+    heads = ["step", "tokens"]
     ends = [span.end_ns or span.start_ns for span in rows.spans]
     length = max(*ends, run.end_ns or 0) - run.start_ns
     if timed:
         heads += ["time", f"0 … {fmt.seconds(length / 1e9)}"]
     body = [_row(run, rows, line, length, timed=timed) for line in lines]
-    top = "".join(f"<th>{escaped(word)}</th>" for word in heads)
+    right = ' class="agtr-n"'
+    top = "".join(f"<th{right if word in ('tokens', 'time') else _LEFT}>{escaped(word)}</th>" for word in heads)
     return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{''.join(body)}</tbody>\n</table>"
 
 
 def _row(run: CellRun | Trace, rows: Rows, line: Line, length: int, *, timed: bool) -> str:
     span = rows.spans[line.row]
-    failed = ' class="agtr-error"' if span.error else ""
+    row = ' class="agtr-error"' if span.error else ' class="agtr-wraps"' if line.below else ""
     cells = [
-        f"<td>{_INDENT * min(line.depth, NESTING_LIMIT)}{_words(rows, line)}</td>",
-        f"<td>{escaped(_agent(span))}</td>",
+        f"<td{_LEFT}>{_INDENT * min(line.depth, NESTING_LIMIT)}{_words(rows, line)}</td>",
         f'<td class="agtr-n">{escaped(labels.tokens(span))}</td>',
     ]
     if timed:
         bar = _bar(span.start_ns - run.start_ns, (span.end_ns or span.start_ns) - run.start_ns, length)
         cells += [
             f'<td class="agtr-n">{fmt.seconds(span.duration_s)}</td>',
-            f'<td><code class="agtr-bar">{bar}</code></td>',
+            f'<td{_LEFT}><code style="background:none">{bar}</code></td>',
         ]
-    return f"<tr{failed}>{''.join(cells)}</tr>\n"
+    return f"<tr{row}>{''.join(cells)}</tr>\n"
 
 
 def _words(rows: Rows, line: Line) -> str:
@@ -170,13 +179,8 @@ def _words(rows: Rows, line: Line) -> str:
     after = f" · {escaped(note)}" if note else ""
     name = escaped(labels.name(span))
     if span.kind is SpanKind.AGENT:
-        name = f"<strong>{name}</strong>"
+        name = f"<strong>{name}</strong>" + (f" <small>{escaped(labels.role(span))}</small>" if span.role else "")
     return f"{labels.MARKS[span.status]} {name}{kind}{after}"
-
-
-def _agent(span: Span) -> str:
-    agent = one_line(span.agent or "", labels.NAME_LIMIT)
-    return f"{agent} ({labels.role(span)})" if span.role and span.kind is SpanKind.AGENT else agent
 
 
 def _bar(start: int, end: int, length: int) -> str:

@@ -23,6 +23,9 @@ export function ticks(from: number, to: number, width: number, gap = 74): Tick[]
   for (let i = Math.ceil(from / step - 1e-9); i * step <= to * 1.0000001; i++) {
     found.push({ at: i * step, label: label(i * step, step, found.length === 0) });
   }
+  // A label at the very end would be cut off.
+  const last = found[found.length - 1];
+  if (found.length > 1 && ((to - last.at) / (to - from)) * width < 12) last.label = "";
   return found;
 }
 

@@ -1,7 +1,7 @@
 // The pane beside the tree: what one step was asked, what it answered, why it failed; without a choice, the run.
 
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, Fragment } from "preact";
 import { useEffect } from "preact/hooks";
 import { type Content, type SpanErrorContent, visible } from "../core/content";
 import { bytes, duration, grouped, usd } from "../core/format";
@@ -66,7 +66,10 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   return (
     <p class="agtr-facts">
       {facts.map((fact, i) => (
-        <span key={i}>{fact}</span>
+        <Fragment key={i}>
+          {i > 0 && " \u00b7 "}
+          <span>{fact}</span>
+        </Fragment>
       ))}
     </p>
   );

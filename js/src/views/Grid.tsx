@@ -28,7 +28,7 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
   useLayoutEffect(() => {
     const measure = () => {
       if (!box.current || !axis.current) return;
-      rowsOnScreen.value = Math.max(1, Math.floor(box.current.clientHeight / ROW_PX));
+      rowsOnScreen.value = Math.max(1, Math.floor(box.current.clientHeight / ROW_PX) - 1);
       const { offsetLeft: left, clientWidth: width } = axis.current;
       if (left !== area.value.left || width !== area.value.width) area.value = { left, width };
     };
@@ -77,7 +77,7 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
     items.push(<Row key={rowAt(i)} view={view} id={id} index={i} chosen={i === chosen} />);
   }
   return (
-    <div class="agtr-tree">
+    <div class="agtr-tree" ref={box} onScroll={onScroll}>
       <div class="agtr-axis">
         <div class="agtr-axis-left">
           <span>{howMany(visible.length, view)}</span>
@@ -88,19 +88,16 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
         </div>
       </div>
       <div
-        ref={box}
         class="agtr-rows"
         role="treegrid"
         aria-label="Steps of the run"
         aria-rowcount={visible.length}
         aria-activedescendant={chosen >= from && chosen < to ? `${id}-${rowAt(chosen)}` : undefined}
         tabIndex={0}
+        style={{ height: `${visible.length * ROW_PX}px` }}
         onKeyDown={onKeyDown}
-        onScroll={onScroll}
       >
-        <div class="agtr-space" role="rowgroup" style={{ height: `${visible.length * ROW_PX}px` }}>
-          {items}
-        </div>
+        {items}
         <Bars view={view} theme={theme} area={area} from={from} to={to} />
       </div>
     </div>
@@ -149,9 +146,11 @@ function pressed(view: ViewState, at: number, key: string, page: number): number
   return done.go;
 }
 
+// The axis sticks to the top and is one row high.
 function intoSight(box: HTMLElement | null, index: number): void {
   if (!box || index < 0) return;
   const y = index * ROW_PX;
+  const room = box.clientHeight - ROW_PX;
   if (y < box.scrollTop) box.scrollTop = y;
-  else if (y + ROW_PX > box.scrollTop + box.clientHeight) box.scrollTop = y + ROW_PX - box.clientHeight;
+  else if (y + ROW_PX > box.scrollTop + room) box.scrollTop = y + ROW_PX - room;
 }

@@ -82,7 +82,7 @@ function Why({ head, view }: { head: HeadData; view: ViewState }) {
   const row = head.why_row;
   return (
     <p class="agtr-why">
-      <b>{head.status === "ok" ? "A step failed" : "Why it failed"}</b>
+      <b>{head.status === "error" ? "Why it failed" : "A step failed"}</b>
       <span class="agtr-why-text" dir="auto">
         {head.why}
       </span>

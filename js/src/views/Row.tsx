@@ -29,11 +29,7 @@ export function Row({ view, id, index, chosen }: Props) {
   const status = STATUSES[col.status[row]];
   const kind = KINDS[col.kind[row]];
   const role = col.kind[row] === AGENT ? table.text("role", row) : "";
-  const choose = () => view.select(chosen ? row : row);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys
-    // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus and names its active row
-    // biome-ignore lint/a11y/useSemanticElements: a table cannot be a virtual tree
     <div
       id={`${id}-${row}`}
       role="row"
@@ -43,14 +39,11 @@ export function Row({ view, id, index, chosen }: Props) {
       aria-rowindex={index + 1}
       aria-selected={chosen}
       aria-expanded={parent ? !closed : undefined}
-      onClick={choose}
+      onClick={() => view.select(row)}
       onDblClick={() => parent && view.setOpen(row, closed)}
     >
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: as above */}
       <div role="gridcell" class="agtr-name" style={{ "--d": Math.min(depth, 24) }}>
         {guides(Math.min(depth, 24))}
-        {/* biome-ignore lint/a11y/useKeyWithClickEvents: arrow keys do this */}
         <span
           class="agtr-twisty"
           aria-hidden="true"
@@ -71,13 +64,9 @@ export function Row({ view, id, index, chosen }: Props) {
           {table.text("note", row)}
         </span>
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: as above */}
       <div role="gridcell" class="agtr-tokens">
         {tokens(view, row)}
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: as above */}
       <div role="gridcell" class="agtr-took">
         <Took view={view} row={row} />
       </div>
