@@ -79,6 +79,8 @@ def uninstall() -> None:
             sdk_run.set_default_agent_runner(current.inner)
         openai_calls.uninstall()
         mcp.unwatch_all()
+    if "agenttrace_nb.mlflow_store.bridge" in sys.modules:
+        sys.modules["agenttrace_nb.mlflow_store.bridge"].uninstall()
     _processor = _runner = None
 
 

@@ -88,7 +88,7 @@ class JournalProcessor(TracingProcessor):
         )
         if kind is SpanKind.TOOL:
             _watch_errors(span, open_)
-            open_.leave = mlflow_spans.enter_tool(trace, open_.span_id)
+            open_.leave = mlflow_spans.enter_tool(trace, open_)
 
     @quiet
     def on_span_end(self, span: Any) -> None:

@@ -1,0 +1,151 @@
+"""MLflow in the kernel: the user's spans join a tool, autologging stays quiet, fluent calls reach the cell's run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import mlflow
+import pytest
+
+from agenttrace_nb.mlflow_store import bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agenttrace_nb.mlflow_store.bridge import MlflowSpan
+
+TRACE, TOOL = "ab" * 16, "cd" * 8
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("bridge")
+    yield uri
+    bridge.uninstall()
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+
+
+@mlflow.trace
+def outer(x: int) -> int:
+    return inner(x) + 1
+
+
+@mlflow.trace(span_type="TOOL")
+def inner(x: int) -> int:
+    if x < 0:
+        raise ValueError("negative")
+    return x
+
+
+def test_a_users_span_becomes_a_child_of_the_tool_with_its_values() -> None:
+    seen: list[MlflowSpan] = []
+    with bridge.tool_context(TRACE, TOOL, seen.append):
+        outer(1)
+    ended = {span.name: span for span in seen if span.end_ns is not None}
+    assert (ended["outer"].trace_id, ended["outer"].parent_id) == (TRACE, TOOL)
+    assert ended["inner"].parent_id == ended["outer"].span_id
+    assert (ended["inner"].inputs, ended["inner"].outputs, ended["inner"].span_type) == ({"x": 1}, 1, "TOOL")
+    assert {span.name for span in seen if span.end_ns is None} == {"outer", "inner"}
+
+
+def test_an_error_in_a_users_span_keeps_its_type_and_text() -> None:
+    seen: list[MlflowSpan] = []
+    with bridge.tool_context(TRACE, TOOL, seen.append), pytest.raises(ValueError, match="negative"):
+        inner(-1)
+    assert (seen[-1].failed, seen[-1].error_type, seen[-1].error_message) == (True, "ValueError", "negative")
+
+
+def test_mlflow_stores_nothing_of_such_spans_by_itself() -> None:
+    with bridge.tool_context(TRACE, TOOL, lambda _: None):
+        outer(1)
+    mlflow.flush_trace_async_logging()
+    assert mlflow.search_traces(return_type="list") == []
+
+
+def test_spans_are_seen_again_after_mlflow_has_made_a_new_provider(store: str) -> None:
+    seen: list[MlflowSpan] = []
+    for again in range(3):
+        mlflow.set_experiment(f"bridge {again}")
+        mlflow.set_tracking_uri(store)
+        with bridge.tool_context(TRACE, TOOL, seen.append):
+            inner(again)
+    assert [span.outputs for span in seen if span.end_ns is not None] == [0, 1, 2]
+
+
+def test_nothing_is_traced_inside_a_suppressed_block_but_a_tool_switches_it_on_again() -> None:
+    seen: list[MlflowSpan] = []
+    with bridge.suppressed():
+        outer(1)
+        with bridge.tool_context(TRACE, TOOL, seen.append):
+            inner(2)
+        outer(3)
+    mlflow.flush_trace_async_logging()
+    assert mlflow.search_traces(return_type="list") == []
+    assert [span.outputs for span in seen if span.end_ns is not None] == [2]
+
+
+def test_a_listener_that_fails_does_not_reach_the_users_code() -> None:
+    def broken(_: MlflowSpan) -> None:
+        raise RuntimeError
+
+    with bridge.tool_context(TRACE, TOOL, broken):
+        assert outer(1) == 2
+
+
+@pytest.fixture
+def two_runs() -> tuple[str, str]:
+    client = mlflow.MlflowClient()
+    experiment = mlflow.get_experiment_by_name("bridge").experiment_id
+    return tuple(client.create_run(experiment).info.run_id for _ in range(2))
+
+
+def test_fluent_calls_land_on_the_cells_run(two_runs: tuple[str, str]) -> None:
+    with bridge.ambient_run(lambda: two_runs[0]):
+        assert mlflow.active_run().info.run_id == two_runs[0]
+        mlflow.log_metric("score", 0.5)
+        mlflow.log_param("k", 3)
+    run = mlflow.get_run(two_runs[0])
+    assert (run.data.metrics, run.data.params) == ({"score": 0.5}, {"k": "3"})
+    assert mlflow.active_run() is None
+
+
+async def test_fluent_calls_are_right_in_tasks_side_by_side(two_runs: tuple[str, str]) -> None:
+    async def one(run_id: str, value: float) -> None:
+        with bridge.ambient_run(lambda: run_id):
+            await asyncio.sleep(0)
+            mlflow.log_metric("value", value)
+            await asyncio.sleep(0)
+            assert mlflow.active_run().info.run_id == run_id
+
+    await asyncio.gather(one(two_runs[0], 1.0), one(two_runs[1], 2.0))
+    assert [mlflow.get_run(r).data.metrics["value"] for r in two_runs] == [1.0, 2.0]
+
+
+def test_a_run_that_the_user_starts_wins(two_runs: tuple[str, str]) -> None:
+    with bridge.ambient_run(lambda: two_runs[0]):
+        with mlflow.start_run() as own:
+            mlflow.log_metric("mine", 1)
+            assert mlflow.active_run().info.run_id == own.info.run_id != two_runs[0]
+        assert mlflow.active_run().info.run_id == two_runs[0]
+    assert mlflow.get_run(own.info.run_id).data.metrics == {"mine": 1}
+
+
+def test_without_an_id_mlflow_does_as_it_always_does() -> None:
+    with bridge.ambient_run(lambda: None):
+        assert mlflow.active_run() is None
+        mlflow.log_metric("x", 1)
+        assert mlflow.active_run() is not None
+
+
+def test_uninstalling_leaves_mlflow_as_it_was() -> None:
+    before = (mlflow.active_run, mlflow.tracking.fluent.active_run, mlflow.tracking.fluent._get_or_start_run)
+    with bridge.ambient_run(lambda: None):
+        assert mlflow.active_run is not before[0]
+    bridge.uninstall()
+    assert (mlflow.active_run, mlflow.tracking.fluent.active_run, mlflow.tracking.fluent._get_or_start_run) == before
