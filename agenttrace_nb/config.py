@@ -29,6 +29,7 @@ Rule = str | re.Pattern[str] | Callable[[str], str]
 _MAX_NAME_CHARS = 250  # MLflow's limit for the name of a tag
 _TAG_NAME = re.compile(r"[\w./ :-]+")
 _OWN_TAGS = "agenttrace."
+_TAGS_WITH_AN_OPTION = frozenset({"arch", "case", "trial"})
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
@@ -371,7 +372,7 @@ def check_tags(tags: Any) -> dict[str, str]:
     Raises
     ------
     OptionError
-        If a name is not one that MLflow takes, or is one that this package keeps for itself.
+        If a name is not one that MLflow takes, or is one that this package sets itself.
 
     Examples
     --------
@@ -387,6 +388,9 @@ def check_tags(tags: Any) -> dict[str, str]:
                 f"tag {name!r} is not allowed: a name has 1 to {_MAX_NAME_CHARS} letters, digits, spaces "
                 "or any of _ - . : /"
             )
+            raise OptionError(msg)
+        if name in _TAGS_WITH_AN_OPTION:
+            msg = f"tag {name!r} is not allowed: {name} is an option of its own"
             raise OptionError(msg)
         if name.startswith(_OWN_TAGS):
             msg = f"tag {name!r} is not allowed: names that begin with {_OWN_TAGS} are kept for what is recorded"

@@ -191,6 +191,8 @@ def test_tags_are_text_under_names_that_mlflow_takes() -> None:
             check_tags({bad: "x"})
     with pytest.raises(OptionError, match=r"agenttrace\."):
         check_tags({"agenttrace.key": "x"})
+    with pytest.raises(OptionError, match="arch is an option of its own"):
+        check_tags({"arch": "x"})
     with pytest.raises(OptionError, match="mapping"):
         check_tags(["a"])
 

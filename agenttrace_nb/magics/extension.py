@@ -128,7 +128,7 @@ class AgentTraceMagics(Magics):
         else:
             traced = f"every cell  {self._every_cell_line}".rstrip() + f"  (%{NAME} off: no longer)"
         lines = [f"tracing   {traced}", f"journals  {journal_folder()}"]
-        lines += [f"option    {name} = {value!r}  ({source})" for name, (value, source) in config.sources().items()]
+        lines += [f"option    {name} = {value}  ({source})" for name, (value, source) in config.sources().items()]
         return "\n".join(lines)
 
     def _last(self, _line: str) -> None:

@@ -1,0 +1,201 @@
+"""``agenttrace-nb``: what was recorded, outside a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from agenttrace_nb import config
+from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, LeaseTakenError, journal_folder, owner_lock
+from agenttrace_nb.journal.read import JournalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agenttrace_nb.spans import CellRun, Trace
+
+_NOTHING_FOUND = 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that offers the word that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        if match := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            words = [word.strip("' ") for word in match[2].split(",")]
+            message = f"there is no command {match[1]!r}; there are {', '.join(words)}."
+            message += config.did_you_mean(match[1], words)
+        elif match := re.match(r"unrecognized arguments: (\S+)", message):
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            message = f"{match[1]!r} is not known here; see {self.prog} --help."
+            message += config.did_you_mean(match[1], flags)
+        super().error(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line; by default those of this process.
+
+    Returns
+    -------
+    int
+        0 if it did its work, 1 if it could not; a wrong command line ends the process with 2.
+    """
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest:
+        given.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if given.command is None:
+        parser.error(f"say what to do; see {parser.prog} --help")
+    try:
+        status: int = given.command(given)
+    except (JournalError, config.OptionError) as error:
+        print(f"agenttrace-nb: {error}", file=sys.stderr)
+        return _NOTHING_FOUND
+    return status
+
+
+def _parser() -> _Parser:
+    from agenttrace_nb import __version__
+
+    parser = _Parser(prog="agenttrace-nb", description="Look at what agenttrace_nb recorded on this machine.")
+    parser.add_argument("--version", action="version", version=f"agenttrace_nb {__version__}")
+    parser.set_defaults(command=None, parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    show = commands.add_parser("show", help="print the call tree of the last run, or of a trace")
+    show.add_argument("id", nargs="?", default="last", help="a trace id, or last (the default)")
+    show.add_argument("--html", type=Path, metavar="PATH", help="write the interactive view to a file instead")
+    show.set_defaults(command=_show, parser=show)
+
+    status = commands.add_parser("status", help="say where the journals are and what MLflow does not have yet")
+    status.set_defaults(command=_status, parser=status)
+    return parser
+
+
+# --------------------------------------------------------------------------------------------------------------- show
+
+
+def _show(given: argparse.Namespace) -> int:
+    with ExitStack() as open_journals:
+        found = _recorded(given.id, open_journals)
+        if found is None:
+            return _not_found(given.id)
+        run, traces = found
+        if given.html is not None:
+            from agenttrace_nb.views.page import write_page
+
+            print(write_page(given.html, run, traces))
+        else:
+            from agenttrace_nb.views.rows import Rows
+            from agenttrace_nb.views.text import terminal_columns, text_tree
+
+            rows = Rows(span for trace in traces for span in trace.spans)
+            print(text_tree(run, rows, columns=terminal_columns()))
+    return 0
+
+
+def _not_found(wanted: str) -> int:
+    where = f"in the journals of {journal_folder()}"
+    if wanted == "last":
+        print(f"agenttrace-nb: nothing was recorded yet {where}", file=sys.stderr)
+    else:
+        print(f"agenttrace-nb: there is no trace {wanted!r} {where}", file=sys.stderr)
+    return _NOTHING_FOUND
+
+
+def _recorded(wanted: str, open_journals: ExitStack) -> tuple[CellRun | Trace, list[Trace]] | None:
+    """Find a run or a trace in the journals, the latest written first. Contents are read as long as they are open."""
+    from agenttrace_nb.journal.fold import Fold
+    from agenttrace_nb.spans import trace_id_of
+
+    trace_id = trace_id_of(wanted) if wanted.startswith("trace_") else wanted.removeprefix("tr-")
+    for path in sorted(_journals(), key=_last_write_ns, reverse=True):
+        try:
+            reader = open_journals.enter_context(closing(JournalReader(path)))
+            fold = Fold(reader.item)
+            for event in reader.events():
+                fold.apply(event)
+        except JournalError as error:
+            print(f"agenttrace-nb: {error}", file=sys.stderr)
+            continue
+        if wanted == "last" and fold.runs:
+            run = max(fold.runs.values(), key=lambda run: run.start_ns)
+            return run, [fold.traces[trace_id] for trace_id in run.trace_ids]
+        if trace_id in fold.traces:
+            return fold.traces[trace_id], [fold.traces[trace_id]]
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------- status
+
+
+def _status(_given: argparse.Namespace) -> int:
+    from agenttrace_nb import __version__
+
+    journals = _journals()
+    size = sum(file.stat().st_size for path in journals for file in _files_of(path))
+    print(f"agenttrace_nb {__version__}")
+    print(f"journals  {journal_folder()}  ({len(journals)}, {size / 1e6:.1f} MB)")
+    for path in journals:
+        print(f"  {path.stem}  {_standing(path)}")
+    there = "" if config.config_file().exists() else "  (not there)"
+    print(f"options   {config.config_file()}{there}")
+    for name, (value, source) in config.sources().items():
+        print(f"  {name} = {value}  ({source})")
+    return 0
+
+
+def _standing(path: Path) -> str:
+    """Say who has a journal, what is in it, and how much of it each follower still has to deliver."""
+    try:
+        Lease(owner_lock(path)).release()
+        owner = "its process has ended"
+    except LeaseTakenError:
+        owner = "in use"
+    try:
+        with closing(JournalReader(path)) as reader:
+            events = reader.last_seq()
+    except JournalError as error:
+        return f"{owner}, cannot be read: {error}"
+    waiting = {
+        file.name.split(".")[-2]: events - _cursor(file) for file in sorted(path.parent.glob(f"{path.stem}.*.json"))
+    }
+    if not waiting:
+        return f"{owner}, {events} events, delivery has not begun"
+    behind = [f"{name} {count} to deliver" for name, count in waiting.items() if count > 0]
+    return f"{owner}, {events} events, {', '.join(behind) or 'all delivered'}"
+
+
+def _cursor(file: Path) -> int:
+    try:
+        return int(json.loads(file.read_text("utf-8"))["cursor"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _journals() -> list[Path]:
+    """Return the journals of this user, oldest first."""
+    return sorted(journal_folder().glob(f"*{SUFFIX}"))
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]
+
+
+def _last_write_ns(path: Path) -> int:
+    # What was written last may still be in the log beside the file.
+    return max(file.stat().st_mtime_ns for file in (path, path.with_name(f"{path.name}-wal")) if file.exists())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
