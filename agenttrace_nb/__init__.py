@@ -96,13 +96,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add ``%%trace_agents`` to a shell; called by ``%load_ext agenttrace_nb``."""
-    from agenttrace_nb.magics import load
-
-    load(shell)
+    import_module("agenttrace_nb.magics").load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take ``%%trace_agents`` away again; called by ``%unload_ext agenttrace_nb``."""
-    from agenttrace_nb.magics import unload
-
-    unload(shell)
+    import_module("agenttrace_nb.magics").unload(shell)
