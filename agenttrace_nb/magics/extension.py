@@ -86,7 +86,7 @@ class AgentTraceMagics(Magics):
 
     @no_var_expand
     @line_magic(NAME)
-    @takes_options(NAME)
+    @takes_options(f"{NAME} on")
     def command(self, line: str) -> None:
         """Say what is traced: %trace_agents on | off | status | last.
 

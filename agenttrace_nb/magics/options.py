@@ -66,7 +66,7 @@ _WITH_VALUE = (
     _Option("--session", "session", "S", "customer-42", "conversation that this cell belongs to", check_text),
 )
 _SWITCHES = {
-    "--no-live": ("live", False, "no live view; the result appears when the cell has finished"),
+    "--no-live": ("live", False, "show nothing below the cell"),
     "--no-message-runs": ("message_runs", False, "no nested MLflow run for each agent message"),
     "--deterministic": ("deterministic", True, "one static view with a fixed clock, the same bytes each time"),
 }
