@@ -34,25 +34,17 @@ def install() -> None:
 
 
 def ensure() -> None:
-    """Put processor and runner back where they belong, if something removed or overtook them.
-
-    ``mlflow.openai.autolog()`` empties the list of processors. Ours has to come after MLflow's, so that MLflow's
-    spans are switched on only behind its back (see `agenttrace_nb.capture.mlflow_spans`).
-    """
+    """Put processor and runner where they belong, or back if something removed or overtook them."""
     global _processor, _runner  # noqa: PLW0603
-    import agents
     from agents import run as sdk_run
 
-    from agenttrace_nb.capture import openai_calls
+    from agenttrace_nb.capture import openai_calls, processors
     from agenttrace_nb.capture.processor import JournalProcessor
     from agenttrace_nb.capture.runner import JournalRunner
 
     if _processor is None:
         _processor = JournalProcessor()
-    known = _processors()
-    if not known or known[-1] is not _processor:
-        others = [p for p in known if p is not _processor]
-        agents.set_trace_processors([*others, _processor])
+    processors.keep_first(_processor)
     current = sdk_run.get_default_agent_runner()
     if not isinstance(current, JournalRunner):
         _runner = JournalRunner(current)
@@ -68,12 +60,11 @@ def uninstall() -> None:
         _waiting.remove()
         _waiting = None
     if _processor is not None and "agents" in sys.modules:
-        import agents
         from agents import run as sdk_run
 
-        from agenttrace_nb.capture import mcp, openai_calls
+        from agenttrace_nb.capture import mcp, openai_calls, processors
 
-        agents.set_trace_processors([p for p in _processors() if p is not _processor])
+        processors.let_go(_processor)
         current: Any = sdk_run.get_default_agent_runner()
         if current is _runner:
             sdk_run.set_default_agent_runner(current.inner)
@@ -82,14 +73,6 @@ def uninstall() -> None:
     if "agenttrace_nb.mlflow_store.bridge" in sys.modules:
         sys.modules["agenttrace_nb.mlflow_store.bridge"].uninstall()
     _processor = _runner = None
-
-
-def _processors() -> list[Any]:
-    # The SDK has no public way to read the list; `set_trace_processors` writes it.
-    from agents.tracing import get_trace_provider
-
-    multi = getattr(get_trace_provider(), "_multi_processor", None)
-    return list(getattr(multi, "_processors", ()))
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import sys
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.capture import llm as llm_calls
@@ -17,7 +19,7 @@ from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, span_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PLACES = (
     ("openai.resources.responses", "Responses"),
@@ -25,25 +27,31 @@ _PLACES = (
     ("openai.resources.chat.completions", "Completions"),
     ("openai.resources.chat.completions", "AsyncCompletions"),
 )
-_MARK = "__agenttrace_nb_original__"
+_wrappers: list[Any] = []
+_busy: ContextVar[bool] = ContextVar("agenttrace_nb_client_call", default=False)
 _INSIDE = frozenset({SpanKind.TOOL, SpanKind.GUARDRAIL, SpanKind.OTHER})
 
 
 def install() -> None:
-    """Watch the clients' ``create``; outside a tool it is passed on untouched."""
+    """Watch the clients' ``create``; outside a tool it is passed on untouched.
+
+    Called again when MLflow's autologging has wrapped it since: ours then has to be the outer one, which keeps
+    MLflow's silent.
+    """
     for module, name in _PLACES:
         owner = getattr(importlib.import_module(module), name)
-        if not hasattr(owner.create, _MARK):
+        if owner.create not in _wrappers:
             owner.create = _watched(owner.create)
+            _wrappers.append(owner.create)
 
 
 def uninstall() -> None:
     """Put the original methods back, unless somebody else has wrapped them since (ours then passes on)."""
     for module, name in _PLACES:
         owner = getattr(sys.modules.get(module), name, None)
-        original = getattr(getattr(owner, "create", None), _MARK, None)
-        if owner is not None and original is not None and owner.create.__wrapped__ is original:
-            owner.create = original
+        while owner is not None and owner.create in _wrappers:
+            owner.create = owner.create.__wrapped__
+    _wrappers.clear()
 
 
 def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,7 +63,7 @@ def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
             if call is None:
                 return await create(*args, **kwargs)
             try:
-                with mlflow_spans.suppressed():
+                with _alone():
                     answer = await create(*args, **kwargs)
             except BaseException as error:
                 _end(call, None, error)
@@ -70,7 +78,7 @@ def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
             if call is None:
                 return create(*args, **kwargs)
             try:
-                with mlflow_spans.suppressed():
+                with _alone():
                     answer = create(*args, **kwargs)
             except BaseException as error:
                 _end(call, None, error)
@@ -78,13 +86,23 @@ def _watched(create: Callable[..., Any]) -> Callable[..., Any]:
             _end(call, answer, None)
             return answer
 
-    setattr(watched, _MARK, create)
     return watched
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Record the call once, however many wrappers it passes through."""
+    token = _busy.set(True)
+    try:
+        with mlflow_spans.suppressed():
+            yield
+    finally:
+        _busy.reset(token)
 
 
 @quiet
 def _start(kwargs: dict[str, Any]) -> tuple[OpenTrace, str, bool] | None:
-    if not TRACES:
+    if not TRACES or _busy.get():
         return None
     at = here()
     if at is None or at[1].kind not in _INSIDE:
