@@ -110,7 +110,7 @@ class Feed:
             head = self._head()
             if not (self._changed or self._payload_new or heartbeat or head != self._head_sent):
                 return None
-            if self._seq == 0 or self._since_whole_bytes > self._whole_frame_bytes // 2:
+            if self._seq == 0 or self._since_whole_bytes > self._whole_frame_bytes:
                 data = self._frame(base=0, seq=self._seq + 1, head=head)
                 self._whole_frame_bytes, self._since_whole_bytes = len(data), 0
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class Headline:
 
     Attributes
     ----------
+    key
+        What tells this run from all others, fit for a class name.
     title
         The architecture, else the run's name.
     about
@@ -46,6 +49,7 @@ class Headline:
         The row that the sentence speaks of.
     """
 
+    key: str
     title: str
     about: str
     status: Status
@@ -66,6 +70,7 @@ def headline(run: CellRun | Trace, rows: Rows, *, timed: bool = True) -> Headlin
         status = Status.ERROR
     why, why_row = _why(run, rows, origins)
     return Headline(
+        key=_key(run),
         title=one_line(_title(run), labels.NAME_LIMIT),
         about=one_line(_about(run), labels.NAME_LIMIT),
         status=status,
@@ -73,6 +78,11 @@ def headline(run: CellRun | Trace, rows: Rows, *, timed: bool = True) -> Headlin
         why=why,
         why_row=why_row,
     )
+
+
+def _key(run: CellRun | Trace) -> str:
+    key = run.key if isinstance(run, CellRun) else run.trace_id
+    return "r" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _title(run: CellRun | Trace) -> str:

@@ -91,8 +91,8 @@ class LiveView:
         from agenttrace_nb.views.static_html import pending_twin
 
         self._display_id = uuid.uuid4().hex
-        title = self._feed.headline().title
-        _publish(pending_twin(self._live.run_key, title), f"{title} is running", self._display_id)
+        head = self._feed.headline()
+        _publish(pending_twin(head), f"{head.title} is running", self._display_id)
         if self._with_widget:
             self._widget = _shown_widget(self._feed)
             self._flusher = Flusher(self._flush)

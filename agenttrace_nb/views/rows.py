@@ -34,6 +34,7 @@ class Rows:
         self.parents: list[int] = []
         self._row_of: dict[tuple[str, str], int] = {}
         self._waiting: dict[tuple[str, str], list[int]] = {}
+        self._above_others: set[int] = set()
         self.take(spans)
 
     def __len__(self) -> int:
@@ -72,18 +73,20 @@ class Rows:
                 waiting.append(row)
         elif parent != self.parents[row]:
             self.parents[row] = TOP if self._hangs_under(parent, row) else parent
+            self._above_others.add(parent)
 
     def _adopt(self, key: tuple[str, str], row: int) -> list[int]:
         children = [child for child in self._waiting.pop(key, []) if child != row]
         for child in children:
             self.parents[child] = row
+            self._above_others.add(row)
         return children
 
     def _hangs_under(self, row: int, above: int) -> bool:
-        # Spans read from a foreign store may name each other as parents; a ring would never end. Parents nearly
-        # always arrive first, and then have the smaller number: nothing to walk.
-        if row < above:
-            return False
+        # Spans read from a foreign store may name each other as parents; a ring would never end. A row that nothing
+        # hangs under yet, as nearly always here, cannot close one.
+        if above not in self._above_others:
+            return row == above
         while row != TOP:
             if row == above:
                 return True

@@ -6,21 +6,21 @@ It reads well with every style, script and picture taken out: a table whose bars
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from agenttrace_nb.spans import CellRun, SpanKind
+from agenttrace_nb.spans import SpanKind
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.content import brief
-from agenttrace_nb.views.headline import Headline, headline
+from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Line, reading_order
 from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agenttrace_nb.spans import Span, Trace
+    from agenttrace_nb.spans import CellRun, Span, Trace
+    from agenttrace_nb.views.headline import Headline
     from agenttrace_nb.views.rows import Rows
 
 ROW_LIMIT = 1_000
@@ -64,21 +64,10 @@ _STYLE = (
 )
 
 
-def run_class(key: str) -> str:
-    """Return the part of a class name that stands for a run.
-
-    Examples
-    --------
-    >>> run_class("run 1")
-    'rb945d8cb'
-    """
-    return "r" + hashlib.sha256(key.encode()).hexdigest()[:8]
-
-
-def pending_twin(key: str, title: str) -> str:
+def pending_twin(head: Headline) -> str:
     """Return what stands in the twin's place until the run is over."""
-    words = f"{escaped(title)} is running; its steps will stand here when the cell has ended."
-    return _wrapped(key, f"<p>{words}</p>")
+    words = f"{escaped(head.title)} is running; its steps will stand here when the cell has ended."
+    return _wrapped(head.key, f"<p>{words}</p>")
 
 
 def static_twin(
@@ -116,19 +105,14 @@ def static_twin(
     else:
         parts.append("<p>No steps were recorded.</p>")
     parts.append(_left_out(len(lines) - len(listed), without))
-    return _wrapped(_key(run) if has_live else None, "\n".join(filter(None, parts)))
-
-
-def _key(run: CellRun | Trace) -> str:
-    return run.key if isinstance(run, CellRun) else run.trace_id
+    return _wrapped(head.key if has_live else None, "\n".join(filter(None, parts)))
 
 
 def _wrapped(key: str | None, inner: str) -> str:
     if key is None:
         return f'<div class="agtr-static"><style>{_STYLE}</style>\n{inner}\n</div>'
-    name = run_class(key)
-    style = _HIDING.format(key=name) + _STYLE
-    return f'<div class="agtr-static agtr-static-{name}"><style>{style}</style>\n{inner}\n</div>'
+    style = _HIDING.format(key=key) + _STYLE
+    return f'<div class="agtr-static agtr-static-{key}"><style>{style}</style>\n{inner}\n</div>'
 
 
 def _head(head: Headline, notes: Sequence[str]) -> str:

@@ -127,6 +127,7 @@ def frame(
 def head(headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequence[str]) -> dict[str, Any]:
     """Return what a frame says of the run itself. ``started`` is ms since the epoch, ``ended`` ms since the start."""
     return {
+        "key": headline.key,
         "title": headline.title,
         "about": headline.about,
         "status": headline.status.value,

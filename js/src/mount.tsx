@@ -9,12 +9,15 @@ import { TraceView } from "./views/TraceView";
 export function mount(element: HTMLElement, store: RunStore): () => void {
   const { theme, stop } = followTheme();
   element.classList.add("agtr", "agtr-live");
-  const unthemed = effect(() => {
+  const unmarked = effect(() => {
     element.dataset.agtrTheme = theme.value.name;
+    // Hides the static twin of this run, which may be on the same page.
+    const key = store.head.value?.key;
+    if (key) element.classList.add(`agtr-live-${key}`);
   });
   render(<TraceView store={store} theme={theme} />, element);
   return () => {
-    unthemed();
+    unmarked();
     stop();
     render(null, element);
   };

@@ -25,6 +25,8 @@ export type Status = (typeof STATUSES)[number];
 
 /** What a frame says of the run itself. */
 export interface Head {
+  /** Tells this run from all others; fit for a class name. */
+  key: string;
   title: string;
   about: string;
   status: Status;

@@ -6,11 +6,12 @@ import json
 import time
 from typing import Any
 
+from views.sample_runs import planner_executor
+
 from agenttrace_nb.journal.bus import Bus
 from agenttrace_nb.journal.events import Event, EventKind
 from agenttrace_nb.journal.live import LiveFold
 from agenttrace_nb.spans import CellRun, Span, Status, Trace
-from views.sample_runs import planner_executor
 
 NS_PER_S = 1_000_000_000
 

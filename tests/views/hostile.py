@@ -1,0 +1,89 @@
+"""Texts as a hostile model or tool would write them. Every view is shown them; none may run, reorder or break anything.
+
+Each script, if it ran, would set ``window.agtrHacked``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from views.sample_runs import START_NS, Build
+
+from agenttrace_nb.spans import CellRun, SpanError, SpanKind, Status, Trace
+
+RUN = "window.agtrHacked=1"
+MARKUP = (
+    f"<script>{RUN}</script>",
+    f"</script><script>{RUN}</script>",
+    f"<img src=x onerror='{RUN}'>",
+    f'"><svg onload="{RUN}">',
+    f"<iframe srcdoc='<script>parent.{RUN}</script>'></iframe>",
+    f"<a href='javascript:{RUN}'>click</a>",
+    f"javascript:{RUN}",
+    "<style>@import 'data:text/css,*{display:none}'</style><div style='position:fixed;inset:0;background:red'>",
+    f"<details open ontoggle={RUN}>",
+    f"<math><mtext></p><img src=x onerror={RUN}>",
+    "</pre></code></td></table></details></div></textarea></title></style>",
+    "<!-- --!> ]]> <![CDATA[",
+    "${" + RUN + "} {{" + RUN + "}} {%" + RUN + "%}",
+    f"[click](javascript:{RUN}) ![x](x) $$\\href{{javascript:{RUN}}}{{x}}$$",
+)
+CONTROL = (
+    "\x1b[31mred\x1b[2J\x1b[H\x1b]0;title\x07\x1b]8;;http://127.0.0.1/\x1b\\link\x1b]8;;\x1b\\",
+    "\x9b31mred\x9d0;title\x9c\x90payload\x9c",
+    "null\x00byte\x07bell\x08back\x7fdel",
+    "one\u2028two\u2029three\r\nfour\rfive\x0bsix\x85seven",
+    "\u202egpj.exe\u202c \u2066isolated\u2069 \u200fright\u200e left \u061c",
+    "\ud800 lone \udfff",
+    "\ufeffbom \ufff9annotated\ufffb",
+    "Z̸̛̤͐a̷̘͑l̶͈̽g̵̙̈́o̶͖͋" + "\u0301" * 200,
+)
+SCRIPTS = (
+    "שלום עולם, مرحبا بالعالم",
+    "東京から大阪まで、新幹線で二時間半です。" * 3,
+    "👩‍👩‍👧‍👦🏳️‍🌈🧑🏽‍🚀 family, flag, astronaut",
+    "ﷺ" * 30,
+    "W" * 5_000,
+    "a b " * 2_000,
+    " ",
+    "",
+)
+LARGE = "0123456789abcdef" * (10 * 1024 * 1024 // 16)
+
+
+def deep(levels: int) -> Any:
+    """JSON of absurd depth."""
+    value: Any = "bottom"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def texts() -> tuple[str, ...]:
+    """All of them, but for the large one."""
+    return (*MARKUP, *CONTROL, *SCRIPTS)
+
+
+def hostile_run(*, large: bool = False) -> tuple[CellRun, list[Trace]]:
+    """A run in which every text that can be hostile is: names, roles, models, errors, content, keys."""
+    b = Build(name=MARKUP[0])
+    kinds = list(SpanKind)
+    root = b.add(SpanKind.WORKFLOW, MARKUP[1], 0, 1000, content_in=MARKUP[2], content_out={MARKUP[0]: MARKUP[3]})
+    for at, text in enumerate(texts()):
+        agent = b.add(SpanKind.AGENT, text, at, at + 1, root, agent=text, role=text)
+        b.add(
+            kinds[at % len(kinds)], text, at, at + 1, agent, agent=text, model=text,
+            content_in=[{"role": text, "content": text}, {"role": "user", "content": [{"type": text, "text": text}]}],
+            content_out={text: [text, {text: text}]}, attributes={text: text, "from_agent": text, "to_agent": text},
+            error=SpanError(text, text, 500, (text, text), text) if at % 2 else None,
+        )  # fmt: skip
+    contents = [deep(20_000), json.dumps(deep(400)), float("nan"), b"bytes", {1: {2: {3}}}, object]
+    for at, content in enumerate(contents + ([LARGE] if large else [])):
+        b.add(SpanKind.TOOL, f"content {at}", 100 + at, 101 + at, root, content_in=content, content_out=content)
+    trace = b.close(1000, Status.ERROR)
+    run = CellRun(
+        key="<script>", name=MARKUP[0], start_ns=START_NS, end_ns=trace.end_ns, status=Status.ERROR, arch=MARKUP[1],
+        case=CONTROL[0], trial=MARKUP[3], error=SpanError(MARKUP[2], MARKUP[4]), trace_ids=[trace.trace_id],
+    )  # fmt: skip
+    return run, [trace]
