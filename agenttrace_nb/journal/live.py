@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from agenttrace_nb.journal.fold import Fold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.spans import CellRun, Span, Trace
 
@@ -57,6 +59,22 @@ class LiveFold:
         """Its traces, in order of start."""
         self._catch_up()
         return list(self._fold.traces.values())
+
+    def set_costs(self, costs: Mapping[str, Mapping[str, float]]) -> bool:
+        """Take in what calls cost, US dollars by trace id and span id; return whether any is of this run."""
+        with self._lock:
+            self._catch_up()
+            spans = self._fold.spans
+            priced = [
+                (span, usd)
+                for t, of in costs.items()
+                for s, usd in of.items()
+                if (span := spans.get((t, s))) is not None
+            ]
+            for span, usd in priced:
+                span.cost_usd = usd
+            self._fold.restore_touched([span for span, _ in priced])
+        return bool(priced)
 
     def close(self) -> None:
         """Stop listening; what is known stays readable."""

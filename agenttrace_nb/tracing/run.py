@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 import uuid
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("agenttrace_nb")
 _RUN_ID_WAIT_S = 60.0
 _last: Run | None = None
-_deliveries: dict[Path, Delivery] = {}
 
 
 def last() -> Run:
@@ -95,7 +95,7 @@ class Run:
         journal = process_journal()
         outer = ACTIVE.get()
         self._recorder = Recorder(
-            journal, self.key, Redactor(self._settings.redact), self._roles, self._texts["session"], note=self._note
+            journal, self.key, Redactor(self._settings.redact), self._roles, self._texts["session"], note=self.note
         )
         self._live = LiveFold(journal, self.key)
         self._recorder.append(EventKind.RUN_START, body=self._body(outer.run_key if outer else None), urgent=True)
@@ -104,6 +104,7 @@ class Run:
         install.install()
         self._token = ACTIVE.set(self._recorder)
         _last = self
+        _running_or_shown.add(self)
         return self
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -311,13 +312,14 @@ class Run:
         self._harmless("the live view", show)
 
     def _begin_delivery(self, journal: Journal) -> None:
-        journal.on_problem(self._note)
+        if journal not in _heard:
+            _heard.add(journal)
+            journal.on_problem(_tell_last)
         for problem in journal.problems:
-            self._note(problem)
+            self.note(problem)
         if not self._settings.mlflow or journal.path is None:
             return
-        self._delivery = _delivery_of(journal.path)
-        self._delivery.on_problem(self._note)
+        self._delivery = _delivery_of(journal)
         self._delivery.start()
         self._harmless("the run in MLflow's fluent API", self._enter_ambient)
 
@@ -345,7 +347,8 @@ class Run:
         if self._finished and self._delivery is not None:
             self._delivery.nudge()
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Say something to the user: in the view, or where there is none in the log."""
         if self._view is not None:
             self._view.note(text)
         else:
@@ -358,10 +361,37 @@ class Run:
             if self._recorder is not None:
                 self._recorder.report_once(what, error)
 
+    def take_costs(self, costs: Mapping[str, Mapping[str, float]]) -> None:
+        """Take in what MLflow found the calls to cost, and show it."""
+        if self._live is not None and self._live.set_costs(costs) and self._view is not None:
+            self._view.refresh()
 
-def _delivery_of(path: Path) -> Delivery:
+
+_deliveries: dict[Path, Delivery] = {}
+_heard: weakref.WeakSet[Journal] = weakref.WeakSet()
+_running_or_shown: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+def _delivery_of(journal: Journal) -> Delivery:
+    """Return the delivery of a journal; what it says goes to the run that was started last."""
     from agenttrace_nb.mlflow_store.delivery import Delivery
 
+    path = journal.path
+    if path is None:
+        msg = "a journal without a file cannot be delivered"
+        raise ValueError(msg)
     if path not in _deliveries:
-        _deliveries[path] = Delivery(path)
+        delivery = _deliveries[path] = Delivery(path)
+        delivery.on_problem(_tell_last)
+        delivery.on_costs(_tell_costs)
     return _deliveries[path]
+
+
+def _tell_last(text: str) -> None:
+    if _last is not None:
+        _last.note(text)
+
+
+def _tell_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
+    for run in list(_running_or_shown):
+        run.take_costs(costs)

@@ -74,6 +74,11 @@ class LiveView:
         elif self._finished:
             _quietly("a note in the view", self._renew)
 
+    def refresh(self) -> None:
+        """Show what became known after the end, such as what the calls cost."""
+        if self._finished and not self._deterministic and _in_kernel(self._shell):
+            _quietly("a late update of the view", self._renew)
+
     def text(self) -> str:
         """Return the run as a text tree."""
         return self._text()
@@ -108,6 +113,7 @@ class LiveView:
     def _renew(self) -> None:
         from agenttrace_nb.views.static_html import static_twin
 
+        self._feed.pull()
         if self._widget is not None:
             self._flush(due=False)
             self._widget.publish()
