@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
 _SDK_TRACE_ID = re.compile(r"\Atrace_([0-9a-f]{32})\Z")
+_CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
 NS_PER_S = 1_000_000_000
 
 
@@ -37,17 +40,13 @@ class SpanKind(StrEnum):
 
 
 class Status(StrEnum):
-    """How a span, trace or cell run stands.
-
-    ``CANCELLED``: stopped by its caller (an interrupt, a timeout around it, a broken-off stream).
-    ``INTERRUPTED``: its process ended first; found and closed by recovery.
-    """
+    """How a span, trace or cell run stands."""
 
     RUNNING = "running"
     OK = "ok"
     ERROR = "error"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"  # stopped by its caller: an interrupt, a timeout around it, a broken-off stream
+    INTERRUPTED = "interrupted"  # its process ended first; found and closed by recovery
 
 
 def trace_id_of(sdk_trace_id: str) -> str:
@@ -117,28 +116,46 @@ class Lazy:
 
     def get(self) -> Any:
         """Return the value; decode it the first time."""
-        if self._load is not None:
-            self._value = self._load()
+        load = self._load
+        if load is not None:
+            self._value = load()  # first, so that another thread finds either this or the way to it
             self._load = None
         return self._value
 
 
-def _plain(value: Any) -> Any:
-    return value.get() if isinstance(value, Lazy) else value
+class _Period:
+    """Something with a start and, once it is over, an end."""
+
+    __slots__ = ()
+    start_ns: int
+    end_ns: int | None
+
+    @property
+    def started_at(self) -> datetime:
+        """Start, UTC."""
+        return datetime.fromtimestamp(self.start_ns / NS_PER_S, UTC)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """End, UTC; ``None`` while it runs."""
+        return None if self.end_ns is None else datetime.fromtimestamp(self.end_ns / NS_PER_S, UTC)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; ``None`` while it runs."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / NS_PER_S
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Span:
+class Span(_Period):
     """One step of a trace.
 
     ``content_in`` and ``content_out`` hold a value or a `Lazy` one; read them through `input` and `output`.
 
     Examples
     --------
-    >>> span = Span(
-    ...     trace_id="a" * 32, span_id="b" * 16, kind=SpanKind.TOOL, name="search", start_ns=0, end_ns=1_500_000_000
-    ... )
-    >>> span.duration_s
+    >>> ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    >>> Span(**ids, kind=SpanKind.TOOL, name="search", start_ns=0, end_ns=1_500_000_000).duration_s
     1.5
     """
 
@@ -167,27 +184,12 @@ class Span:
     @property
     def input(self) -> Any:
         """What went in: conversation items of an LLM call, arguments of a tool."""
-        return _plain(self.content_in)
+        return self.content_in.get() if isinstance(self.content_in, Lazy) else self.content_in
 
     @property
     def output(self) -> Any:
         """What came out: output items of an LLM call, the result of a tool as the model saw it."""
-        return _plain(self.content_out)
-
-    @property
-    def started_at(self) -> datetime:
-        """Start, UTC."""
-        return _moment(self.start_ns)
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """End, UTC; ``None`` while it runs."""
-        return None if self.end_ns is None else _moment(self.end_ns)
-
-    @property
-    def duration_s(self) -> float | None:
-        """Seconds from start to end; ``None`` while it runs."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / NS_PER_S
+        return self.content_out.get() if isinstance(self.content_out, Lazy) else self.content_out
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -214,8 +216,7 @@ class Agent:
 class Message:
     """One agent message: what an agent was asked in one LLM call, what it answered, and the calls that followed.
 
-    ``index`` counts the messages of the trace from 0 in order of time. ``calls`` are the tool, handoff and agent-tool
-    spans that the answer asked for.
+    ``index`` counts the trace's messages from 0 in order of time; ``calls`` are the tool, handoff and agent-tool spans.
     """
 
     index: int
@@ -229,7 +230,7 @@ class Message:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Trace:
+class Trace(_Period):
     """One trace: a ``Runner.run``, or several under the SDK's ``trace()``.
 
     ``spans`` are in order of start; the first one without a parent is the root. ``problem`` says in one sentence why
@@ -257,32 +258,30 @@ class Trace:
         return next((s for s in self.spans if s.parent_id is None or s.parent_id not in ids), None)
 
     @property
-    def started_at(self) -> datetime:
-        """Start, UTC."""
-        return _moment(self.start_ns)
-
-    @property
-    def duration_s(self) -> float | None:
-        """Seconds from start to end; ``None`` while it runs."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / NS_PER_S
-
-    @property
     def messages(self) -> list[Message]:
         """The agents' messages in order of time: one for each LLM call made by an agent."""
-        return list(_messages(self.spans))
+        said: list[Span] = []
+        calls: dict[str, list[Span]] = {}
+        last_under: dict[str | None, str] = {}  # a call belongs to the last LLM call before it under the same parent
+        for span in sorted(self.spans, key=lambda s: (s.start_ns, s.kind is not SpanKind.LLM)):
+            if span.kind is SpanKind.LLM:
+                last_under[span.parent_id] = span.span_id
+                if span.agent:
+                    said.append(span)
+            elif span.kind in (SpanKind.TOOL, SpanKind.HANDOFF) and span.parent_id in last_under:
+                calls.setdefault(last_under[span.parent_id], []).append(span)
+        return [Message(index=i, span=s, calls=tuple(calls.get(s.span_id, ()))) for i, s in enumerate(said)]
 
     @property
     def errors(self) -> list[Span]:
-        """Spans in which an error began: failed, with no failed span below that explains it."""
-        failed = {s.span_id: s for s in self.spans if s.status is Status.ERROR}
-        parents = {s.span_id: s.parent_id for s in self.spans}
-        explained: set[str] = set()
-        for span_id in failed:
-            above = parents.get(span_id)
-            while above is not None and above not in explained:
-                explained.add(above)
-                above = parents.get(above)
-        return [s for s in failed.values() if s.span_id not in explained]
+        """Spans in which an error began: failed, and no failed span below failed for the same reason.
+
+        A run that goes wrong for a reason of its own after a tool had failed has two errors.
+        """
+        by_id = {s.span_id: s for s in self.spans}
+        failed = [s for s in self.spans if s.status is Status.ERROR]
+        explained = {a.span_id for s in failed for a in _failed_above(s, by_id) if _same_failure(s.error, a.error)}
+        return [s for s in failed if s.span_id not in explained]
 
     def total(self, field_name: str) -> float | None:
         """Sum a numeric field over the LLM calls; ``None`` if no call knows it.
@@ -313,17 +312,22 @@ class Trace:
             One LLM span per assistant message, one tool span per tool message. Times count messages, in
             nanoseconds from 0: they order the spans and measure nothing.
 
+        Raises
+        ------
+        ValueError
+            If a row is no chat message; the message says which.
+
         Examples
         --------
         >>> t = Trace.from_messages([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}])
         >>> [s.kind.value for s in t.spans]
         ['workflow', 'llm']
         """
-        return _from_messages(list(rows), name)
+        return _from_messages(rows, name)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class CellRun:
+class CellRun(_Period):
     """One execution of a traced cell or ``with trace(...)`` block; one MLflow run."""
 
     key: str
@@ -356,62 +360,41 @@ class CellRun:
     trace_ids: list[str] = field(default_factory=list)
 
 
-def _moment(ns: int) -> datetime:
-    return datetime.fromtimestamp(ns / NS_PER_S, UTC)
+def _failed_above(span: Span, by_id: Mapping[str, Span]) -> Iterator[Span]:
+    seen = {span.span_id}
+    while (parent := by_id.get(span.parent_id or "")) is not None and parent.span_id not in seen:
+        seen.add(parent.span_id)
+        if parent.status is Status.ERROR:
+            yield parent
+        span = parent
 
 
-_CALL_KINDS = frozenset({SpanKind.TOOL, SpanKind.HANDOFF})
+def _same_failure(below: SpanError | None, above: SpanError | None) -> bool:
+    if below is None or above is None or below.type is None or above.type is None:
+        return True  # where the SDK tells no type, the failure below is the best explanation there is
+    told = bool(below.message) and below.message in above.message
+    return told or below.type == above.type or str(below) in above.chain
 
 
-def _messages(spans: list[Span]) -> Iterator[Message]:
-    children: dict[str | None, list[Span]] = {}
-    for span in spans:
-        children.setdefault(span.parent_id, []).append(span)
-    calls_of = sorted((s for s in spans if s.kind is SpanKind.LLM and s.agent), key=lambda s: s.start_ns)
-    for index, llm in enumerate(calls_of):
-        siblings = children.get(llm.parent_id, [])
-        later = [s for s in siblings if s.kind is SpanKind.LLM and s.start_ns > llm.start_ns]
-        until = min((s.start_ns for s in later), default=None)
-        calls = tuple(
-            s
-            for s in siblings
-            if s.kind in _CALL_KINDS and s.start_ns >= llm.start_ns and (until is None or s.start_ns < until)
-        )
-        yield Message(index=index, span=llm, calls=calls)
-
-
-def _from_messages(rows: list[Mapping[str, Any]], name: str) -> Trace:
+def _from_messages(given: Iterable[Any], name: str) -> Trace:
+    rows = [dict(row) if isinstance(row, Mapping) else row for row in given]
     trace_id = hashlib.sha256(repr((name, rows)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    root = Span(
-        trace_id=trace_id,
-        span_id=trace_id[:16],
-        kind=SpanKind.WORKFLOW,
-        name=name,
-        start_ns=0,
-        end_ns=len(rows),
-        status=Status.OK,
-    )
-    trace = Trace(trace_id=trace_id, name=name, start_ns=0, end_ns=len(rows), status=Status.OK, spans=[root])
-    names: dict[str, str] = {}
+    over: dict[str, Any] = {"trace_id": trace_id, "start_ns": 0, "end_ns": len(rows), "status": Status.OK}
+    root = Span(**over, span_id=trace_id[:16], kind=SpanKind.WORKFLOW, name=name)
+    trace, tools = Trace(**over, name=name, spans=[root]), dict[str, str]()
     for at, row in enumerate(rows):
-        for call in row.get("tool_calls") or []:
-            names[call["id"]] = call["function"]["name"]
-        if row["role"] not in ("assistant", "tool"):
-            continue
-        is_llm = row["role"] == "assistant"
-        trace.spans.append(
-            Span(
-                trace_id=trace_id,
-                span_id=span_id_of(f"{trace_id}/{at}"),
-                parent_id=root.span_id,
-                kind=SpanKind.LLM if is_llm else SpanKind.TOOL,
-                name="llm" if is_llm else names.get(str(row.get("tool_call_id")), "tool"),
-                agent=row.get("agent", "assistant"),
-                start_ns=at,
-                end_ns=at + 1,
-                status=Status.OK,
-                content_in=[dict(r) for r in rows[:at]] if is_llm else None,
-                content_out=[dict(row)] if is_llm else row.get("content"),
-            )
-        )
+        role = row.get("role") if isinstance(row, dict) else f"none, in a {type(row).__name__}"
+        if role not in _CHAT_ROLES:
+            msg = f"rows[{at}]: a chat message's role must be one of {', '.join(_CHAT_ROLES)}; this one's is {role!r}"
+            raise ValueError(msg)
+        for call in row.get("tool_calls") or ():
+            tools[str(call.get("id"))] = call.get("function", {}).get("name") or "tool"
+        its = {**over, "parent_id": root.span_id, "start_ns": at, "end_ns": at + 1}
+        its |= {"span_id": span_id_of(f"{trace_id}/{at}"), "agent": row.get("agent", "assistant")}
+        if role == "assistant":
+            prompt = Lazy(partial(rows.__getitem__, slice(at)))  # a copy for each would be quadratic
+            trace.spans.append(Span(**its, kind=SpanKind.LLM, name="llm", content_in=prompt, content_out=[row]))
+        elif role == "tool":
+            tool = tools.get(str(row.get("tool_call_id")), "tool")
+            trace.spans.append(Span(**its, kind=SpanKind.TOOL, name=tool, content_out=row.get("content")))
     return trace
