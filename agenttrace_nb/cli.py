@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agenttrace_nb import config
-from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, LeaseTakenError, journal_folder, owner_lock
+from agenttrace_nb.journal.place import (
+    SUFFIX,
+    JournalError,
+    Lease,
+    LeaseTakenError,
+    journal_folder,
+    orphans,
+    owner_lock,
+)
 from agenttrace_nb.journal.read import JournalReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agenttrace_nb.mlflow_store.stores import Stores
     from agenttrace_nb.spans import CellRun, Trace
 
-_NOTHING_FOUND = 1
+_FAILED = 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = given.command(given)
     except (JournalError, config.OptionError) as error:
-        print(f"agenttrace-nb: {error}", file=sys.stderr)
-        return _NOTHING_FOUND
+        _report(str(error))
+        return _FAILED
     return status
 
 
@@ -79,6 +89,10 @@ def _parser() -> _Parser:
 
     status = commands.add_parser("status", help="say where the journals are and what MLflow does not have yet")
     status.set_defaults(command=_status, parser=status)
+
+    recover = commands.add_parser("recover", help="close and deliver what processes left that have ended")
+    recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    recover.set_defaults(command=_recover, parser=recover)
     return parser
 
 
@@ -107,10 +121,10 @@ def _show(given: argparse.Namespace) -> int:
 def _not_found(wanted: str) -> int:
     where = f"in the journals of {journal_folder()}"
     if wanted == "last":
-        print(f"agenttrace-nb: nothing was recorded yet {where}", file=sys.stderr)
+        _report(f"nothing was recorded yet {where}")
     else:
-        print(f"agenttrace-nb: there is no trace {wanted!r} {where}", file=sys.stderr)
-    return _NOTHING_FOUND
+        _report(f"there is no trace {wanted!r} {where}")
+    return _FAILED
 
 
 def _recorded(wanted: str, open_journals: ExitStack) -> tuple[CellRun | Trace, list[Trace]] | None:
@@ -126,7 +140,7 @@ def _recorded(wanted: str, open_journals: ExitStack) -> tuple[CellRun | Trace, l
             for event in reader.events():
                 fold.apply(event)
         except JournalError as error:
-            print(f"agenttrace-nb: {error}", file=sys.stderr)
+            _report(str(error))
             continue
         if wanted == "last" and fold.runs:
             run = max(fold.runs.values(), key=lambda run: run.start_ns)
@@ -181,6 +195,78 @@ def _cursor(file: Path) -> int:
         return int(json.loads(file.read_text("utf-8"))["cursor"])
     except (OSError, ValueError, KeyError):
         return 0
+
+
+# ------------------------------------------------------------------------------------------------------------ recover
+
+
+def _recover(given: argparse.Namespace) -> int:
+    left = orphans()
+    if not left:
+        print(f"nothing to recover in {journal_folder()}")
+        return 0
+    if given.dry_run:
+        for path in left:
+            print(f"{path.stem}  {_standing(path)}{_left_open(path)}")
+        return 0
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # not a word of how it makes its database
+    from agenttrace_nb.mlflow_store.stores import Stores
+    from agenttrace_nb.mlflow_store.worker import prepare_process
+
+    prepare_process()
+    stores = Stores(_report)
+    delivered = [_recover_one(path, stores) for path in left]
+    return 0 if all(delivered) else _FAILED
+
+
+def _recover_one(path: Path, stores: Stores) -> bool:
+    """Close and deliver one journal, and say how it went."""
+    from agenttrace_nb.journal.recover import close_interrupted
+    from agenttrace_nb.mlflow_store.worker import deliver
+
+    def tell(message: dict[str, Any]) -> None:
+        for reason in (message.get("problem"), message.get("reason")):
+            if reason:
+                _report(reason)
+
+    try:
+        closed = close_interrupted(path)
+        delivered = deliver(path, stores, tell, retry_parked=True)
+    except (JournalError, OSError) as error:
+        _report(f"{path.stem}: {error}")
+        return False
+    open_ = f"{closed.runs} runs, {closed.traces} traces and {closed.spans} steps closed as interrupted, "
+    end = "delivered" if delivered else "not delivered: nothing is lost, try again later"
+    print(f"{path.stem}  {open_ if closed.runs or closed.traces or closed.spans else ''}{end}")
+    return delivered
+
+
+def _left_open(path: Path) -> str:
+    from agenttrace_nb.journal.fold import Fold
+    from agenttrace_nb.spans import Status
+
+    try:
+        with closing(JournalReader(path)) as reader:
+            fold = Fold(reader.item)
+            for event in reader.events():
+                fold.apply(event)
+    except JournalError:
+        return ""
+    traces = fold.traces.values()
+    standing = {
+        "runs": [run.status for run in fold.runs.values()],
+        "traces": [trace.status for trace in traces],
+        "steps": [span.status for trace in traces for span in trace.spans],
+    }
+    still = {what: found.count(Status.RUNNING) for what, found in standing.items()}
+    return f", {', '.join(f'{n} {what}' for what, n in still.items())} left open" if any(still.values()) else ""
+
+
+# ----------------------------------------------------------------------------------------------------------- journals
+
+
+def _report(problem: str) -> None:
+    print(f"agenttrace-nb: {problem}", file=sys.stderr)
 
 
 def _journals() -> list[Path]:

@@ -39,11 +39,11 @@ def write(name: str, *, arch: str, start_ns: int) -> Path:
         EventKind.TRACE_START, run_key=key, trace_id=trace_id, body={"name": f"trace of {arch}"}, time_ns=start_ns + 1
     )
     journal.append(
-        EventKind.SPAN_START, trace_id=trace_id, span_id=SPAN, body={"kind": "tool", "name": f"tool_of_{arch}"},
-        time_ns=start_ns + 2,
+        EventKind.SPAN_START, run_key=key, trace_id=trace_id, span_id=SPAN,
+        body={"kind": "tool", "name": f"tool_of_{arch}"}, time_ns=start_ns + 2,
     )  # fmt: skip
-    journal.append(EventKind.SPAN_END, trace_id=trace_id, span_id=SPAN, time_ns=start_ns + 3)
-    journal.append(EventKind.TRACE_END, trace_id=trace_id, time_ns=start_ns + 4)
+    journal.append(EventKind.SPAN_END, run_key=key, trace_id=trace_id, span_id=SPAN, time_ns=start_ns + 3)
+    journal.append(EventKind.TRACE_END, run_key=key, trace_id=trace_id, time_ns=start_ns + 4)
     journal.append(EventKind.RUN_END, run_key=key, body={"status": "ok"}, time_ns=start_ns + 5, urgent=True)
     journal.close()
     return path
@@ -155,6 +155,79 @@ def test_status_says_who_set_which_option(
     said = capsys.readouterr().out
     assert "arch = from-environment  (environment variable AGENTTRACE_ARCH)" in said
     assert f"mlflow = False  ({tmp_path / 'options.toml'})" in said
+
+
+# ------------------------------------------------------------------------------------------------------------ recover
+
+
+@pytest.fixture
+def broken_off(tmp_path: Path) -> str:
+    """Leave a journal behind whose process ended in the middle of a tool; return the address of its MLflow."""
+    journal = Journal(journal_folder() / "broken.journal")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    about = {"name": "run", "arch": "x", "tracking_uri": uri, "cwd": str(tmp_path), "message_runs": True}
+    journal.append(EventKind.RUN_START, run_key="broken", body=about)
+    journal.append(EventKind.TRACE_START, run_key="broken", trace_id=TRACE, body={"name": "trace"})
+    journal.append(
+        EventKind.SPAN_START, run_key="broken", trace_id=TRACE, span_id=SPAN, body={"kind": "tool", "name": "lookup"},
+        urgent=True,
+    )  # fmt: skip
+    journal.close()
+    return uri
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "agenttrace_nb.cli", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_recover_without_journals_has_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recover"]) == 0
+    assert "nothing to recover" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_is_open_and_changes_nothing(broken_off: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recover", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "broken  its process has ended, 3 events, delivery has not begun" in said
+    assert "1 runs, 1 traces, 1 steps left open" in said
+    main(["status"])
+    assert "3 events" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(120)
+def test_recover_closes_what_was_open_and_delivers_it(broken_off: str) -> None:
+    done = run("recover")
+    assert done.returncode == 0, done.stderr
+    assert "1 runs, 1 traces and 1 steps closed as interrupted, delivered" in done.stdout
+    assert done.stderr == ""
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(broken_off)
+    (found,) = client.search_runs(["0"], "tags.`agenttrace.key` = 'broken'")
+    assert found.info.status == "KILLED"
+    assert client.get_trace(f"tr-{TRACE}").info.state == "ERROR"
+    assert "all delivered" in run("status").stdout
+
+
+@pytest.mark.timeout(120)
+def test_recover_leaves_a_journal_that_is_in_use(journal_in_use: Path) -> None:
+    done = run("recover")
+    assert (done.returncode, "nothing to recover" in done.stdout) == (0, True)
+
+
+@pytest.mark.timeout(120)
+def test_recover_goes_on_past_a_journal_that_cannot_be_read(broken_off: str) -> None:
+    bad = journal_folder() / "bad.journal"
+    bad.write_bytes(b"no database" * 100)
+    before = bad.read_bytes()
+    done = run("recover")
+    assert done.returncode == 1
+    assert "bad.journal cannot be read" in done.stderr
+    assert "closed as interrupted, delivered" in done.stdout
+    assert bad.read_bytes() == before
 
 
 # ---------------------------------------------------------------------------------------------------- the command line
