@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,19 +106,18 @@ def _figures(run: CellRun | Trace, spans: Sequence[Span], errors: int, *, timed:
     if timed and run.end_ns is not None:
         value, unit = fmt.seconds((run.end_ns - run.start_ns) / NS_PER_S).split(" ", 1)
         figures.append(Figure("duration", value, unit))
+    of_kind = Counter(s.kind for s in spans)
     agents = len({s.agent or s.name for s in spans if s.kind is SpanKind.AGENT})
-    turns = sum(s.kind is SpanKind.TURN for s in spans)
-    calls = sum(s.kind is SpanKind.LLM for s in spans)
-    tools = sum(s.kind is SpanKind.TOOL for s in spans)
-    counts = [("agents", agents, "agent"), ("turns", turns, "turn")]
-    if not turns:
-        counts.append(("llm_calls", calls, "LLM call"))
-    counts.append(("tools", tools, "tool call"))
+    counts = [("agents", agents, "agent"), ("turns", of_kind[SpanKind.TURN], "turn")]
+    if not of_kind[SpanKind.TURN]:
+        counts.append(("llm_calls", of_kind[SpanKind.LLM], "LLM call"))
+    counts.append(("tools", of_kind[SpanKind.TOOL], "tool call"))
     figures += [Figure(key, str(n), fmt.plural(n, word)) for key, n, word in counts if n]
-    tokens = _sum(spans, "input_tokens", "output_tokens")
+    calls = [s for s in spans if s.kind is SpanKind.LLM]
+    tokens = _sum(calls, "input_tokens", "output_tokens")
     if tokens is not None:
         figures.append(Figure("tokens", fmt.count(tokens), "tokens"))
-    cost = _sum(spans, "cost_usd")
+    cost = _sum(calls, "cost_usd")
     if cost is not None:
         figures.append(Figure("cost", fmt.usd(cost), ""))
     if errors:
@@ -125,8 +125,8 @@ def _figures(run: CellRun | Trace, spans: Sequence[Span], errors: int, *, timed:
     return figures
 
 
-def _sum(spans: Sequence[Span], *fields: str) -> float | None:
-    known = [v for s in spans if s.kind is SpanKind.LLM for f in fields if (v := getattr(s, f)) is not None]
+def _sum(calls: Sequence[Span], *fields: str) -> float | None:
+    known = [v for s in calls for f in fields if (v := getattr(s, f)) is not None]
     return sum(known) if known else None
 
 

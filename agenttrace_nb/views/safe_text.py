@@ -56,6 +56,8 @@ def one_line(text: str, limit: int) -> str:
     >>> one_line("abcdefgh", 5)
     'abcd…'
     """
+    if len(text) <= limit and text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text
     # A long text is cut before it is cleaned: cleaning ten megabytes for one line would be felt.
     short = _SPACE.sub(" ", plain(text[: 8 * limit + 64])).strip()
     return short if len(short) <= limit and len(text) <= 8 * limit + 64 else clip(short, limit, cut=True)

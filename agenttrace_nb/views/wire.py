@@ -158,7 +158,7 @@ def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: St
         column("status", "u1", (STATUSES[s.status] for s in spans)),
         column("start", "f8", (_ms(s.start_ns, origin_ns) for s in spans)),
         column("end", "f8", (_ms(s.end_ns, origin_ns) for s in spans)),
-        column("name", "u4", (strings.number(labels.name(s)) for s in spans)),
+        column("name", "u4", (strings.of_name(s.name) or strings.number(s.kind.value) for s in spans)),
         column("agent", "u4", (strings.of_name(s.agent) for s in spans)),
         column("role", "u4", (strings.of_name(s.role) for s in spans)),
         column("model", "u4", (strings.of_name(s.model) for s in spans)),

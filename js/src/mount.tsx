@@ -6,6 +6,12 @@ import type { RunStore } from "./store";
 import { followTheme } from "./theme";
 import { TraceView } from "./views/TraceView";
 
+// In a notebook, plain keys are commands: x cuts the cell. While the focus is in the view they must not be.
+function keepKeys(event: KeyboardEvent): void {
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
+  if (plain && event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
+}
+
 export function mount(element: HTMLElement, store: RunStore): () => void {
   const { theme, stop } = followTheme();
   element.classList.add("agtr", "agtr-live");
@@ -15,10 +21,12 @@ export function mount(element: HTMLElement, store: RunStore): () => void {
     const key = store.head.value?.key;
     if (key) element.classList.add(`agtr-live-${key}`);
   });
+  element.addEventListener("keydown", keepKeys);
   render(<TraceView store={store} theme={theme} />, element);
   return () => {
     unmarked();
     stop();
+    element.removeEventListener("keydown", keepKeys);
     render(null, element);
   };
 }

@@ -12,15 +12,15 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-TOKEN = "token-of-the-test-server"  # noqa: S105 - a server on loopback, for one test run
+TOKEN = "token-of-the-test-server"
 START_S = 60
 CELL_MS = 60_000
 QUIET_SETTINGS = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}

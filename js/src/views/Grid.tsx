@@ -60,9 +60,7 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
       if (index === undefined) return;
       intoSight(box.current, index);
     }
-    // Jupyter has meanings of its own for these keys.
     event.preventDefault();
-    event.stopPropagation();
   };
 
   const onScroll = (event: Event) => {
