@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from agenttrace_nb.capture.failures import text_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from weakref import WeakKeyDictionary
@@ -34,6 +36,8 @@ class Recorder:
         The session that the run's traces belong to, where the SDK does not name one.
     note
         Says something to the user, below the cell.
+    sensitive
+        Whether texts may be kept; off once a run in it has ``trace_include_sensitive_data`` off.
     """
 
     journal: Journal
@@ -42,6 +46,7 @@ class Recorder:
     roles: dict[str, str] = field(default_factory=dict)
     session: str | None = None
     note: Callable[[str], None] = _log.warning
+    sensitive: bool = True
     _reported: set[str] = field(default_factory=set)
 
     def append(
@@ -62,14 +67,11 @@ class Recorder:
         )  # fmt: skip
 
     def report_once(self, where: str, error: BaseException) -> None:
-        """Tell the user, once per place, that something was not recorded."""
-        if where in self._reported:
-            return
-        self._reported.add(where)
-        self.note(
-            f"Part of the trace is missing: {where} failed with {type(error).__name__}: {error}. "
-            "Your agents are not affected."
-        )
+        """Tell the user that something was not recorded: once for each place, and once for each cause."""
+        cause = f"{type(error).__name__}: {text_of(error)}"
+        if self._reported.isdisjoint((where, cause)):
+            self.note(f"Part of the trace is missing: {where} failed with {cause}. Your agents are not affected.")
+        self._reported |= {where, cause}
 
     def note_once_tracing_off(self) -> None:
         """Tell the user, once, that the SDK's tracing is switched off, so that there is nothing to record."""
@@ -152,11 +154,17 @@ def quiet(function: Callable[P, T]) -> Callable[P, T | None]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            recorder = ACTIVE.get()
-            if recorder is not None:
-                recorder.report_once(function.__qualname__, error)
-            else:
-                _log.debug("%s failed", function.__qualname__, exc_info=error)
+            _report(function.__qualname__, error)
             return None
 
     return wrapper
+
+
+def _report(where: str, error: Exception) -> None:
+    _log.debug("%s failed", where, exc_info=error)
+    recorder = ACTIVE.get()
+    try:
+        if recorder is not None:
+            recorder.report_once(where, error)
+    except Exception:
+        _log.debug("the failure could not be shown", exc_info=True)

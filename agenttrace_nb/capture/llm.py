@@ -5,30 +5,38 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from agents.models.fake_id import FAKE_RESPONSES_ID
+
 from agenttrace_nb.capture.declared import describe_settings, model_name
 from agenttrace_nb.capture.state import Call, OpenLlm, OpenSpan, OpenTrace
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import NS_PER_S, SpanKind, Status, span_id_of
+
+UNNAMED = "llm"
+"""Name of a call of whatever model the provider uses by default, until its answer names it."""
 
 
 def start_llm(at: tuple[OpenTrace, OpenSpan, str], call: Call, agent: Any, system: str | None, items: Any) -> OpenLlm:
     """Open an LLM span with the whole prompt, under the span that the code runs under."""
     trace, parent, parent_sdk_id = at
     trace.llm_count += 1
-    name = model_name(call.model) or model_name(getattr(agent, "model", None))
-    llm = OpenLlm(span_id_of(f"{parent_sdk_id}/llm/{trace.llm_count}"), call.sensitive, name)
+    model = call.model if call.model is not None else getattr(agent, "model", None)
+    name = model_name(model)
+    shown = name or (UNNAMED if model is None else type(model).__name__)
+    llm = OpenLlm(span_id_of(f"{parent_sdk_id}/llm/{trace.llm_count}"), call.sensitive, shown)
     trace.llms[parent_sdk_id] = llm
     call.llm = llm
+    attributes: dict[str, Any] = {"model_settings": _settings(call, agent)}
     body = {
         "kind": SpanKind.LLM.value,
-        "name": name or "llm",
+        "name": shown,
         "parent_id": trace.id_of(parent_sdk_id),
         "agent": agent.name,
         "role": parent.role,
-        "attributes": {"model_settings": describe_settings(getattr(agent, "model_settings", None))},
+        "attributes": attributes,
     }
     if name is not None:
-        body["model"] = name
+        body["model"] = attributes["requested_model"] = name
     content = {"input": _prompt(system, items)} if call.sensitive else {}
     trace.recorder.append(
         EventKind.SPAN_START, trace.trace_id, llm.span_id, body, content, urgent=True, time_ns=llm.start_ns
@@ -36,19 +44,24 @@ def start_llm(at: tuple[OpenTrace, OpenSpan, str], call: Call, agent: Any, syste
     return llm
 
 
-def end_llm(trace: OpenTrace, parent_sdk_id: str, response: Any) -> None:
+def end_llm(trace: OpenTrace, call: Call, parent_sdk_id: str, response: Any) -> None:
     """Close an LLM span with the model's answer."""
+    items = getattr(response, "output", None) or []
+    for item in items:
+        if getattr(item, "type", None) == "function_call":
+            call.asked[item.call_id] = (item.name, item.arguments)
     llm = trace.llms.pop(parent_sdk_id, None)
     if llm is None:
         return
-    body: dict[str, Any] = {"status": Status.OK.value, **usage_fields(getattr(response, "usage", None)), **_common(llm)}
+    body = {"status": Status.OK.value, **_concluding(llm), **usage_fields(getattr(response, "usage", None))}
     attributes = body["attributes"]
-    for name in ("response_id", "request_id"):
-        value = getattr(response, name, None)
+    for name, value in (
+        ("response_id", _response_id(response, items)),
+        ("request_id", getattr(response, "request_id", None)),
+    ):
         if value is not None:
             attributes[name] = value
-    output = [output_item(item) for item in getattr(response, "output", None) or []]
-    content = {"output": output} if llm.sensitive else {}
+    content = {"output": [output_item(item) for item in items]} if llm.sensitive else {}
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, llm.span_id, body, content)
 
 
@@ -64,7 +77,7 @@ def fail_llm(trace: OpenTrace, parent_sdk_id: str, error: BaseException | None) 
         ending = {"status": Status.CANCELLED.value}
     else:
         ending = trace.ending(error, sensitive=llm.sensitive)
-    trace.recorder.append(EventKind.SPAN_END, trace.trace_id, llm.span_id, {**ending, **_common(llm)})
+    trace.recorder.append(EventKind.SPAN_END, trace.trace_id, llm.span_id, {**ending, **_concluding(llm)})
 
 
 def take_sdk_span(llm: OpenLlm, data: Any, ending: dict[str, Any]) -> None:
@@ -77,21 +90,32 @@ def take_sdk_span(llm: OpenLlm, data: Any, ending: dict[str, Any]) -> None:
 
 def sdk_fields(data: Any) -> dict[str, Any]:
     """Return what a generation or response span says beyond input and output: model, usage, ids, why it ended."""
+    response = getattr(data, "response", None)
+    found = answer_fields(response) if response is not None else {"attributes": {}}
+    if "model" not in found and isinstance(getattr(data, "model", None), str):
+        found["model"] = data.model
+    return {**found, **usage_fields(getattr(data, "usage", None))}
+
+
+def answer_fields(answer: Any) -> dict[str, Any]:
+    """Return what an answer of the OpenAI API says beyond its output: model, id, why it ended, service tier.
+
+    Parameters
+    ----------
+    answer
+        A ``Response``, a ``ChatCompletion``, or a chunk of a streamed one.
+    """
     found: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
-    response = getattr(data, "response", None)
-    model = getattr(response, "model", None) or getattr(data, "model", None)
-    if isinstance(model, str):
-        found["model"] = model
-    if response is not None:
-        attributes["response_id"] = response.id
-        incomplete = getattr(response, "incomplete_details", None)
-        reason = getattr(incomplete, "reason", None) or getattr(response, "status", None)
-        if reason:
-            attributes["finish_reason"] = reason
-        if getattr(response, "service_tier", None):
-            attributes["service_tier"] = response.service_tier
-    found.update(usage_fields(getattr(data, "usage", None)))
+    if isinstance(getattr(answer, "model", None), str):
+        found["model"] = answer.model
+    if isinstance(getattr(answer, "id", None), str) and answer.id != FAKE_RESPONSES_ID:
+        attributes["response_id"] = answer.id
+    reason = _finish_reason(answer)
+    if isinstance(reason, str):
+        attributes["finish_reason"] = reason
+    if isinstance(getattr(answer, "service_tier", None), str):
+        attributes["service_tier"] = answer.service_tier
     return {**found, "attributes": attributes}
 
 
@@ -112,8 +136,11 @@ def usage_fields(usage: Any) -> dict[str, Any]:
     if not got_in and not got_out:
         return {}
     found: dict[str, Any] = {"input_tokens": got_in, "output_tokens": got_out}
-    cached = _number(_part(usage, "input_tokens_details"), "cached_tokens")
-    reasoning = _number(_part(usage, "output_tokens_details"), "reasoning_tokens")
+    details_in = _part(usage, "input_tokens_details") or _part(usage, "prompt_tokens_details")
+    details_out = _part(usage, "output_tokens_details") or _part(usage, "completion_tokens_details")
+    cached = _number(details_in, "cached_tokens")
+    reasoning = _number(details_out, "reasoning_tokens")
+    # The SDK writes zeros for these as well where a provider did not say.
     if cached:
         found["cached_tokens"] = cached
     if reasoning:
@@ -127,16 +154,46 @@ def output_item(item: Any) -> Any:
     return dump(mode="json", exclude_unset=True) if callable(dump) else item
 
 
-def _common(llm: OpenLlm) -> dict[str, Any]:
-    body = dict(llm.sdk)
-    body["attributes"] = {**body.get("attributes", {})}
+def _finish_reason(answer: Any) -> Any:
+    choices = getattr(answer, "choices", None)
+    if choices:
+        return getattr(choices[0], "finish_reason", None)
+    incomplete = getattr(answer, "incomplete_details", None)
+    return getattr(incomplete, "reason", None) or getattr(answer, "status", None)
+
+
+def _response_id(response: Any, items: Any) -> str | None:
+    given = getattr(response, "response_id", None)
+    if given is not None and given != FAKE_RESPONSES_ID:
+        return str(given)
+    # Chat models keep the provider's id with the items that they made of its answer.
+    for item in items:
+        provider_data = getattr(item, "provider_data", None)
+        if isinstance(provider_data, dict) and isinstance(provider_data.get("response_id"), str):
+            return str(provider_data["response_id"])
+    return None
+
+
+def _concluding(llm: OpenLlm) -> dict[str, Any]:
+    # What the provider answers goes before what the SDK knows of it: chat models put the model that was asked for.
+    attributes = {**llm.sdk.get("attributes", {}), **llm.answer.get("attributes", {})}
+    body = {**llm.sdk, **llm.answer, "attributes": attributes}
+    if llm.name == UNNAMED and "model" in body:
+        body["name"] = body["model"]
     if llm.attempts > 1:
-        body["attributes"]["attempts"] = llm.attempts
+        attributes["attempts"] = llm.attempts
     if llm.first_ns is not None:
         body["ttft_s"] = (llm.first_ns - llm.start_ns) / NS_PER_S
     if llm.end_ns is not None:
         body["end_ns"] = llm.end_ns
     return body
+
+
+def _settings(call: Call, agent: Any) -> dict[str, Any]:
+    settings = getattr(agent, "model_settings", None)
+    if call.settings is not None and settings is not None:
+        settings = settings.resolve(call.settings)
+    return describe_settings(settings)
 
 
 def _prompt(system: str | None, items: Any) -> list[Any]:

@@ -53,14 +53,30 @@ def enter_tool(trace: OpenTrace, tool: OpenSpan) -> Callable[[], None] | None:
 
 @contextlib.contextmanager
 def suppressed() -> Iterator[None]:
-    """Keep MLflow's own tracing silent inside."""
-    if not _is_loaded():
+    """Keep MLflow's own tracing silent inside. What fails here does not reach the code inside."""
+    leave = enter_suppressed()
+    try:
         yield
-        return
+    finally:
+        if leave is not None:
+            leave()
+
+
+@quiet
+def enter_suppressed() -> Callable[[], None] | None:
+    """Keep MLflow's own tracing silent from now on; return how to leave."""
+    if not _is_loaded():
+        return None
     from agenttrace_nb.mlflow_store import bridge
 
-    with bridge.suppressed():
-        yield
+    manager = bridge.suppressed()
+    manager.__enter__()
+
+    @quiet
+    def leave() -> None:
+        manager.__exit__(None, None, None)
+
+    return leave
 
 
 def _journal(trace: OpenTrace, tool: OpenSpan, span: MlflowSpan) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.capture.failures import describe, status_of
-from agenttrace_nb.spans import SpanKind, Status, span_id_of
+from agenttrace_nb.spans import SpanKind, Status, span_id_of, trace_id_of
 
 if TYPE_CHECKING:
     from agenttrace_nb.capture.active import Recorder
+
+REMEMBERED_TRACES = 200
+"""So many traces that have ended are remembered, for what belongs to them and comes later."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +28,14 @@ class Call:
         Whether a trace was already open around it; if not, the trace that starts next is the call's own.
     sensitive
         Whether prompts, answers, arguments and results may be kept.
+    settings
+        Model settings of the run's configuration, which override the agents'.
+    asked
+        Tool calls that the model asked for and whose tools have not started: name and arguments by call id.
+    undecided
+        Call ids of tools whose approval was pending when the call resumed a saved state.
+    guardrails
+        Spans of guardrails that came to a verdict and whose reason is not known yet, by the guardrail's name.
     """
 
     recorder: Recorder
@@ -32,10 +44,14 @@ class Call:
     sensitive: bool
     had_trace: bool
     model: Any = None
+    settings: Any = None
     resumed: bool = False
     trace: OpenTrace | None = None
     llm: OpenLlm | None = None
     result: Any = None
+    asked: dict[str, tuple[str, str]] = field(default_factory=dict)
+    undecided: set[str] = field(default_factory=set)
+    guardrails: dict[str, list[tuple[OpenTrace, str]]] = field(default_factory=dict)
 
 
 CALL: ContextVar[Call | None] = ContextVar("agenttrace_nb_call", default=None)
@@ -53,12 +69,12 @@ class OpenSpan:
     agent: str | None = None
     role: str | None = None
     sensitive: bool = True
-    name: str = ""
     error: dict[str, Any] | None = None
     output: Any = None
     has_output: bool = False
     call_id: str | None = None
-    timeout_s: float | None = None
+    called_ns: int = 0
+    tools: Any = None
     llm: OpenLlm | None = None
     leave: Any = None
 
@@ -72,16 +88,29 @@ class OpenSpan:
 
 @dataclass(slots=True, eq=False)
 class OpenLlm:
-    """An LLM call between the hooks that announce it and its end; the SDK's own span, if any, is part of it."""
+    """An LLM call between the hooks that announce it and its end; the SDK's own span, if any, is part of it.
+
+    Attributes
+    ----------
+    name
+        What the span is called.
+    first_ns
+        When the first token of a streamed answer came.
+    sdk, answer
+        Fields of the span's end that the SDK's own span knows, and that the provider's answer says.
+    ending
+        Status and error of the SDK's own span.
+    """
 
     span_id: str
     sensitive: bool
-    name: str | None
+    name: str
     first_ns: int | None = None
     end_ns: int | None = None
     start_ns: int = field(default_factory=time.time_ns)
     attempts: int = 0
     sdk: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] | None = None
 
 
@@ -93,8 +122,16 @@ class OpenTrace:
     ----------
     implicit
         Whether the runner opened it, and not the user.
+    reopened
+        Whether it goes on after its end, or was seen first in the middle: the SDK may announce no end of it.
     ids
         Our span id for each span id of the SDK seen in it.
+    described
+        Agents that were declared; with ``True`` those that are declared again when their prompt is known.
+    pending
+        Spans of tools that wait for approval, by call id.
+    last_ending
+        Status and error of the trace as it ended last.
     """
 
     recorder: Recorder
@@ -102,17 +139,18 @@ class OpenTrace:
     sdk_id: str
     implicit: bool
     call: Call | None = None
-    resumed: bool = False
+    reopened: bool = False
     started_under: BaseException | None = None
     root_ended: bool = False
     ended: bool = False
     ids: dict[str, str] = field(default_factory=dict)
     spans: dict[str, OpenSpan] = field(default_factory=dict)
     llms: dict[str, OpenLlm] = field(default_factory=dict)
-    described: set[str] = field(default_factory=set)
-    guardrails: dict[str, str] = field(default_factory=dict)
+    described: dict[str, bool] = field(default_factory=dict)
+    tools: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pending: dict[str, str] = field(default_factory=dict)
     llm_count: int = 0
-    pending_approvals: int = 0
+    last_ending: dict[str, Any] | None = None
     _last_error: tuple[BaseException, bool, dict[str, Any]] | None = None
 
     @property
@@ -131,14 +169,46 @@ class OpenTrace:
         status = status_of(error)
         if error is None or status is Status.CANCELLED:
             return {"status": status.value}
-        if self._last_error is None or self._last_error[:2] != (error, sensitive):
+        last = self._last_error
+        if last is None or last[0] is not error or last[1] is not sensitive:
             # An exception passes through turn, agent and root: it is described once.
-            self._last_error = (error, sensitive, describe(error, sensitive=sensitive))
-        return {"status": status.value, "error": self._last_error[2]}
+            last = self._last_error = (error, sensitive, describe(error, sensitive=sensitive))
+        return {"status": status.value, "error": last[2]}
+
+    def retire(self) -> None:
+        """Stop recording; remember what is needed if something of the trace comes later."""
+        TRACES.pop(self.sdk_id, None)
+        kept = {name: getattr(self, name) for name in _REMEMBERED}
+        _past[self.sdk_id] = (self.recorder.run_key, kept)
+        while len(_past) > REMEMBERED_TRACES:
+            _past.popitem(last=False)
 
 
 TRACES: dict[str, OpenTrace] = {}
 """The traces being recorded, by the SDK's trace id."""
+
+_REMEMBERED = ("ids", "described", "tools", "pending", "llm_count", "last_ending")
+_past: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
+
+
+def reopen(recorder: Recorder, sdk_trace_id: str) -> tuple[OpenTrace, str | None]:
+    """Record a trace again that has ended, or one whose beginning was not seen.
+
+    Returns
+    -------
+    trace, run_key
+        The trace, and the run that it was recorded in before, if it was.
+    """
+    run_key, kept = _past.pop(sdk_trace_id, (None, {}))
+    trace = OpenTrace(recorder, trace_id_of(sdk_trace_id), sdk_trace_id, implicit=False, reopened=True, **kept)
+    TRACES[sdk_trace_id] = trace
+    return trace, run_key
+
+
+def forget_all() -> None:
+    """Forget every trace."""
+    TRACES.clear()
+    _past.clear()
 
 
 def here() -> tuple[OpenTrace, OpenSpan, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.live import LiveFold
 from agenttrace_nb.journal.redact import Redactor
+from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from agenttrace_nb.spans import Span, Trace
+
+PATIENCE_S = 20.0
 
 
 @dataclass
@@ -74,7 +78,12 @@ def rows(traces: list[Trace]) -> list[tuple[str, str | None, str, str, str | Non
     ]
 
 
-async def settle() -> None:
-    """Let tasks that were cancelled or left alone come to their end."""
-    for _ in range(50):
-        await asyncio.sleep(0.002)
+async def completed(rec: Recording) -> list[Trace]:
+    """Return the traces once everything in them has ended; tasks that were left alone may need a moment.
+
+    What never ends is returned as it is after `PATIENCE_S`: the comparison then shows it.
+    """
+    give_up = time.monotonic() + PATIENCE_S
+    while any(one.status is Status.RUNNING for one in [*rec.traces, *rec.spans]) and time.monotonic() < give_up:
+        await asyncio.sleep(0.001)
+    return rec.traces
