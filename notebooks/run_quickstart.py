@@ -22,9 +22,7 @@ PAGE = HERE.parent / "build" / "quickstart.html"
 CELL_LIMIT_S = 300  # the first cell imports MLflow and makes its database
 
 REPORT = """\
-import agenttrace_nb as at
-
-run = at.last()
+# `run` is the notebook's own: the run of its first traced cell
 if not run.wait({limit_s}):
     raise TimeoutError("the run is recorded, but not yet in MLflow: `agenttrace-nb recover` delivers it")
 print(run.text())
