@@ -130,11 +130,12 @@ def read_partial(uri: str, trace_id: str) -> Trace:
     MlflowException
         If there is no such trace.
     """
-    client = TracingClient(uri)
+    client: Any = TracingClient(uri)
     try:
-        return client.store.get_trace(trace_id, allow_partial=True)
+        found: Trace = client.store.get_trace(trace_id, allow_partial=True)
     except NotImplementedError:
-        return client.get_trace(trace_id)
+        found = client.get_trace(trace_id)
+    return found
 
 
 def to_head(info: TraceInfo) -> TraceHead:
@@ -174,6 +175,8 @@ def _to_record(trace_id: str, span: Span) -> SpanRecord:
         end_ns=stored["end_time_unix_nano"] or None,
         status=_READ_CODES.get(status["code"], "UNSET"),
         message=status.get("message") or "",
-        attributes={name: text if isinstance(text, str) else json.dumps(text) for name, text in stored["attributes"].items()},
+        attributes={
+            name: text if isinstance(text, str) else json.dumps(text) for name, text in stored["attributes"].items()
+        },
         events=[(event["name"], event["time_unix_nano"], event["attributes"]) for event in stored["events"]],
     )

@@ -16,6 +16,7 @@ Shape = str | list[str] | None
 ABSENT = "absent"
 """Nothing was recorded; what stands there is only shown."""
 
+QUESTION, REPLY = "question", "reply"
 CHAT_FORMAT = "openai"
 _CHAT_ROLES = frozenset({"user", "assistant", "system", "developer", "tool"})
 _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "reasoning", "image_generation_call"})
@@ -78,6 +79,16 @@ def arguments(value: Any) -> tuple[Any, Shape]:
     return given, ["json", " ", value]
 
 
+def question(text: str) -> tuple[Any, Shape]:
+    """Return a text that a run was asked as MLflow shows it, and its shape."""
+    return {"messages": [{"role": "user", "content": text}]}, QUESTION
+
+
+def reply(text: str) -> tuple[Any, Shape]:
+    """Return a text that a run answered as MLflow shows it, and its shape."""
+    return {"choices": [{"message": {"role": "assistant", "content": text}}]}, REPLY
+
+
 def undressed(value: Any, shape: Shape) -> Any:
     """Return what was recorded, from what MLflow shows and its shape.
 
@@ -90,6 +101,10 @@ def undressed(value: Any, shape: Shape) -> Any:
         return value
     if shape == ABSENT:
         return None
+    if shape == QUESTION:
+        return value["messages"][0]["content"]
+    if shape == REPLY:
+        return value["choices"][0]["message"]["content"]
     if shape == "choices":
         return [choice["message"] for choice in value["choices"]]
     if isinstance(shape, str):

@@ -30,7 +30,9 @@ _DUMPED = frozenset({"kwargs", "context", "run_config", "session", "hooks"})
 
 def foreign_trace(head: TraceHead, records: list[SpanRecord]) -> Trace:
     """Return a trace that was not written by this package."""
-    start_ns = min([head.start_ms * _MS_IN_NS, *(r.start_ns for r in records)]) if records else head.start_ms * _MS_IN_NS
+    start_ns = (
+        min([head.start_ms * _MS_IN_NS, *(r.start_ns for r in records)]) if records else head.start_ms * _MS_IN_NS
+    )
     ends = [r.end_ns for r in records if r.end_ns is not None]
     status = {"OK": Status.OK, "ERROR": Status.ERROR}.get(head.state, Status.RUNNING)
     end_ns = None
@@ -164,9 +166,7 @@ def _error(record: SpanRecord) -> SpanError | None:
 def _attributes(record: SpanRecord) -> dict[str, Any]:
     unwanted = _DUMPED if record.name in _RUNNERS else frozenset()
     return {
-        name: record.get(name)
-        for name in record.attributes
-        if not name.startswith("mlflow.") and name not in unwanted
+        name: record.get(name) for name in record.attributes if not name.startswith("mlflow.") and name not in unwanted
     }
 
 

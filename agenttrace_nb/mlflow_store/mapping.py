@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.mlflow_store import attributes as names
-from agenttrace_nb.mlflow_store.content import ABSENT, CHAT_FORMAT, answer, arguments, last_text, prompt
+from agenttrace_nb.mlflow_store.content import ABSENT, CHAT_FORMAT, answer, arguments, last_text, prompt, question, reply
 from agenttrace_nb.mlflow_store.limits import session_value, tags
 from agenttrace_nb.mlflow_store.records import SpanRecord, clean, text_of
 from agenttrace_nb.spans import Agent, Span, SpanKind, Status, Trace, span_id_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC_ROOT = "synthetic"
 _FAILED = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
+_CONVERSING = frozenset({SpanKind.WORKFLOW, SpanKind.AGENT, SpanKind.LLM})
 _TYPES = {
     SpanKind.WORKFLOW: "AGENT",
     SpanKind.AGENT: "AGENT",
@@ -37,7 +38,9 @@ _TYPES = {
 _RESERVED = ("mlflow.", names.OURS, names.SESSION_ID, names.USER_ID)
 
 
-def to_records(trace: Trace, *, tags_: Mapping[str, str] | None = None, price_of: PriceOf | None = None) -> list[SpanRecord]:
+def to_records(
+    trace: Trace, *, run_tags: Mapping[str, str] | None = None, price_of: PriceOf | None = None
+) -> list[SpanRecord]:
     """Return the spans of MLflow that hold a trace, the root first.
 
     MLflow wants one root that every span hangs under; a trace without one is given one, which reading takes away.
@@ -46,7 +49,7 @@ def to_records(trace: Trace, *, tags_: Mapping[str, str] | None = None, price_of
     ----------
     trace
         The trace.
-    tags_
+    run_tags
         Tags of its run that the trace is to be found by.
     price_of
         Gives what a model charges for a call, in USD, from the model's name and MLflow's token counts.
@@ -72,7 +75,7 @@ def to_records(trace: Trace, *, tags_: Mapping[str, str] | None = None, price_of
     root_record = next(record for record in records if record.span_id == root_id)
     records.remove(root_record)
     records.insert(0, root_record)
-    _describe_trace(trace, root_record, tags_ or {}, synthetic=len(tops) != 1)
+    _describe_trace(trace, root_record, run_tags or {}, synthetic=len(tops) != 1)
     return records
 
 
@@ -96,7 +99,7 @@ def _record(trace: Trace, span: Span, number: int, parent_id: str | None, price_
     texts[names.TRACE_ID] = text_of(names.mlflow_trace_id(trace.trace_id))
     texts[names.SPAN_TYPE] = text_of(_type(span))
     _set_outcome(record, span)
-    _set_content(texts, span, rest)
+    _set_content(texts, span, rest, is_root=parent_id is None)
     _set_own_attributes(texts, span, rest)
     if span.kind is SpanKind.LLM:
         _set_llm(texts, span, trace.agents.get(span.agent or ""), price_of)
@@ -139,15 +142,16 @@ def _exception(span: Span) -> dict[str, str]:
     return {name: clean(text) for name, text in told.items()}
 
 
-def _set_content(texts: dict[str, str], span: Span, rest: dict[str, Any]) -> None:
+def _set_content(texts: dict[str, str], span: Span, rest: dict[str, Any], *, is_root: bool) -> None:
     given, taken = span.input, span.output
+    shown, shape, shown_out, shape_out = given, None, taken, None
+    if span.kind is SpanKind.TOOL:
+        shown, shape = arguments(given)
+    elif span.kind in _CONVERSING:
+        shown, shape = question(given) if is_root and isinstance(given, str) else prompt(given)
+        shown_out, shape_out = reply(taken) if is_root and isinstance(taken, str) else answer(taken)
     if span.kind is SpanKind.LLM:
-        shown, shape = prompt(given)
-        shown_out, shape_out = answer(taken)
         texts[names.MESSAGE_FORMAT] = text_of(CHAT_FORMAT)
-    else:
-        shown, shape = arguments(given) if span.kind is SpanKind.TOOL else (given, None)
-        shown_out, shape_out = taken, None
     for name, side, value, as_shown, how in (
         (names.INPUTS, "in", given, shown, shape),
         (names.OUTPUTS, "out", taken, shown_out, shape_out),
@@ -181,30 +185,31 @@ def _set_own_attributes(texts: dict[str, str], span: Span, rest: dict[str, Any])
 
 
 def _set_llm(texts: dict[str, str], span: Span, agent: Agent | None, price_of: PriceOf | None) -> None:
-    usage = _usage(span)
-    if usage:
-        texts[names.TOKEN_USAGE] = text_of(usage)
+    counts = usage(span)
+    if counts:
+        texts[names.TOKEN_USAGE] = text_of(counts)
     if span.model is not None:
         texts[names.MODEL] = text_of(span.model)
     if span.cost_usd is not None:
         texts[names.COST] = text_of({"total_cost": span.cost_usd})
-    elif price_of is not None and span.model and usage and (price := price_of(span.model, usage)):
+    elif price_of is not None and span.model and counts and (price := price_of(span.model, counts)):
         texts[names.COST] = text_of(price)
     if agent is not None and agent.tools:
         texts[names.TOOLS] = text_of([_chat_tool(tool) for tool in agent.tools])
 
 
-def _usage(span: Span) -> dict[str, int]:
+def usage(span: Span) -> dict[str, int]:
+    """Return the token counts of an LLM call under MLflow's names; empty where none is known."""
     counts = {
         "input_tokens": span.input_tokens,
         "output_tokens": span.output_tokens,
         "cache_read_input_tokens": span.cached_tokens,
     }
-    usage = {k: v for k, v in counts.items() if v is not None}
+    known = {k: v for k, v in counts.items() if v is not None}
     if span.input_tokens is not None or span.output_tokens is not None:
         # Without a total MLflow would store 0
-        usage["total_tokens"] = (span.input_tokens or 0) + (span.output_tokens or 0)
-    return usage
+        known["total_tokens"] = (span.input_tokens or 0) + (span.output_tokens or 0)
+    return known
 
 
 def _chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,9 +267,9 @@ def _show_conversation(trace: Trace, root: SpanRecord) -> None:
     """Show the first question and the last answer on a root that holds neither."""
     speaking = [s for s in trace.spans if s.kind is SpanKind.LLM]
     if names.INPUTS not in root.attributes and speaking and (asked := last_text(speaking[0].input, "user")):
-        root.attributes[names.INPUTS] = text_of({"messages": [{"role": "user", "content": asked}]})
+        root.attributes[names.INPUTS] = text_of(question(asked)[0])
     if names.OUTPUTS not in root.attributes and (said := _last_answer(speaking)):
-        root.attributes[names.OUTPUTS] = text_of({"choices": [{"message": {"role": "assistant", "content": said}}]})
+        root.attributes[names.OUTPUTS] = text_of(reply(said)[0])
 
 
 def _last_answer(speaking: list[Span]) -> str | None:

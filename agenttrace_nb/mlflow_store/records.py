@@ -1,4 +1,4 @@
-"""A span as MLflow stores it, and values as the JSON texts that its attributes hold. Nothing here imports MLflow."""
+"""What is written to MLflow: spans, points of metrics, and values as JSON texts. Nothing here imports MLflow."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ class SpanRecord:
         """Return an attribute's value, ``None`` if there is none."""
         text = self.attributes.get(name)
         return None if text is None else value_of(text)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """One value of a metric of a run."""
+
+    key: str
+    value: float
+    time_ms: int
+    step: int = 0
 
 
 def text_of(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -14,12 +14,16 @@ from mlflow.exceptions import MlflowException
 
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.restore import to_trace
 from agenttrace_nb.mlflow_store.target import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from agenttrace_nb.mlflow_store.records import SpanRecord
+    from mlflow.entities import Experiment
+
+    from agenttrace_nb.mlflow_store.records import MetricPoint, SpanRecord
+    from agenttrace_nb.spans import Trace
 
 LINKS_PER_CALL = 100
 METRICS_PER_CALL = 1000
@@ -39,16 +43,6 @@ class StoreUnavailableError(StoreError):
 
 class StoreRefusedError(StoreError):
     """It will not take it however often it is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricPoint:
-    """One value of a metric of a run."""
-
-    key: str
-    value: float
-    time_ms: int
-    step: int = 0
 
 
 class Store:
@@ -116,6 +110,7 @@ class Store:
         return self._experiments[key]
 
     def _find_or_make(self, wanted: str | None) -> str:
+        found: Experiment | None
         if wanted is None or wanted.startswith(_ID):
             found = self._client.get_experiment("0" if wanted is None else wanted.removeprefix(_ID))
         else:
@@ -178,7 +173,10 @@ class Store:
         while points or pairs or marks:
             with self._asked():
                 self._client.log_batch(
-                    run_id, points[: METRICS_PER_CALL - 2 * NAMES_PER_CALL], pairs[:NAMES_PER_CALL], marks[:NAMES_PER_CALL]
+                    run_id,
+                    points[: METRICS_PER_CALL - 2 * NAMES_PER_CALL],
+                    pairs[:NAMES_PER_CALL],
+                    marks[:NAMES_PER_CALL],
                 )
             points = points[METRICS_PER_CALL - 2 * NAMES_PER_CALL :]
             pairs, marks = pairs[NAMES_PER_CALL:], marks[NAMES_PER_CALL:]
@@ -205,6 +203,17 @@ class Store:
         with self._asked():
             adapter.log_spans(self.uri, experiment_id, records)
 
+    def find_trace(self, trace_id: str) -> Trace | None:
+        """Return a trace as it is stored, ``None`` if there is none."""
+        with self._asked():
+            try:
+                found = adapter.read_partial(self.uri, names.mlflow_trace_id(trace_id))
+            except MlflowException as error:
+                if _http_status(error) == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+        return to_trace(adapter.to_head(found.info), adapter.to_records(found))
+
     def correct_trace(self, experiment_id: str, root: SpanRecord, totals: dict[str, dict[str, float]]) -> None:
         """Set state, times and totals of a trace that went on after it had been written."""
         with self._asked():
@@ -226,7 +235,7 @@ class Store:
         except StoreError:
             raise
         except MlflowException as error:
-            raise self._error(error, error.get_http_status_code()) from error
+            raise self._error(error, _http_status(error)) from error
         except NotImplementedError as error:
             adapter.server_version(self.uri)  # clears the memory of an unanswered question
             raise self._error(error, 503) from error
@@ -252,8 +261,15 @@ class Store:
         return StoreRefusedError(msg)
 
 
+def _http_status(error: MlflowException) -> int:
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call] # MLflow's
+    return status
+
+
 def _silent(uri: str, reason: str) -> str:
-    remedy = "start the server, or check MLFLOW_TRACKING_URI" if uri.startswith("http") else "check the file and the disk"
+    remedy = (
+        "start the server, or check MLFLOW_TRACKING_URI" if uri.startswith("http") else "check the file and the disk"
+    )
     return (
         f"MLflow at {uri} cannot be written to at the moment ({reason}). What was traced is kept in the journal and "
         f"sent as soon as that works: {remedy}."

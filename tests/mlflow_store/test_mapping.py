@@ -44,13 +44,13 @@ def without_surrogates(value: object) -> object:
     return json.loads(json.dumps(value).replace("\\ud800", "?"))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(traces())
 def test_every_trace_comes_back_as_it_was(trace: Trace) -> None:
     assert as_plain(there_and_back(trace)) == as_plain(trace)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(traces())
 def test_every_trace_comes_back_through_a_server_but_for_what_no_encoding_holds(trace: Trace) -> None:
     back = there_and_back(trace, over_http=True)
@@ -182,7 +182,7 @@ def test_a_root_without_content_shows_the_first_question_and_the_last_answer() -
 
 
 def test_a_trace_is_found_by_the_tags_of_its_run_session_and_user() -> None:
-    root = to_records(booking(), tags_={"arch": "triage", "case": None, "bad name!": "x"})[0]
+    root = to_records(booking(), run_tags={"arch": "triage", "case": None, "bad name!": "x"})[0]
     assert root.get(names.TRACE_TAG + "arch") == "triage"
     assert root.get(names.TRACE_TAG + "team") == "rebooking"
     assert root.get(names.TRACE_TAG + "bad name_") == "x"

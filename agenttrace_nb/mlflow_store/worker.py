@@ -1,0 +1,269 @@
+"""The process that writes journals to MLflow, beside the kernel and for a moment after it.
+
+It is told things on standard input, one JSON object a line: ``{}`` (something is new), ``{"env": {...}}`` (variables
+that were set since), ``{"wait": KEY, "id": N}`` (answer when that run has arrived). The end of the input means that
+the kernel is gone or wants no more. It answers on standard output, one JSON object a line; see `Delivery`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.journal.follow import FollowerBusyError
+from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
+from agenttrace_nb.journal.recover import close_interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
+    from agenttrace_nb.mlflow_store.stores import Stores
+    from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
+
+BUSY_S = 0.1
+IDLE_S = 1.0
+"""How often the journal is looked at: while a run goes on, and while none does and nothing was said."""
+GIVE_UP_S = 60.0
+"""After the kernel has gone, a store that has been silent for so long is left to the next start."""
+NICE = 10
+_log = logging.getLogger("agenttrace_nb.mlflow")
+
+
+@dataclass(slots=True)
+class _Wait:
+    number: int
+    key: str
+    seq: int
+    hurry: bool = True
+
+
+class Worker:
+    """Writes one kernel's journal, then journals that nobody owns.
+
+    Parameters
+    ----------
+    path
+        The kernel's journal.
+    tell
+        Takes what the kernel should know.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+        from agenttrace_nb.mlflow_store.stores import Stores
+
+        self.path = path
+        self._tell = tell
+        self._inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._waits: list[_Wait] = []
+        self._gone = False
+        self._stores = Stores(lambda text: tell({"problem": text}))
+
+    def run(self) -> None:
+        """Work until the kernel is gone and its journal is delivered, or cannot be."""
+        threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
+        try:
+            with _delivering(self.path, self._stores, self._tell) as (traces, messages):
+                self._adopt_orphans()
+                self._follow(traces, messages)
+        except FollowerBusyError:
+            _log.info("%s is delivered by another process", self.path)
+        except JournalError as error:
+            self._tell({"problem": f"Nothing is written to MLflow: {error}"})
+
+    # -- the kernel's journal -----------------------------------------------------------------------------------
+
+    def _follow(self, traces: TraceWriter, messages: MessageRunWriter) -> None:
+        stop = threading.Event()
+        beside = threading.Thread(target=_keep_writing, args=(messages, stop), name="agenttrace-messages")
+        beside.start()
+        try:
+            closed = False
+            while True:
+                self._read_inbox(traces, block=not traces.step(hurry=bool(self._waits) or self._gone))
+                self._answer(traces, messages)
+                if self._gone and not closed:
+                    closed = True
+                    _close_if_orphan(self.path)
+                    continue
+                if closed and self._is_over(traces, messages):
+                    return
+        finally:
+            stop.set()
+            beside.join()
+
+    def _is_over(self, traces: TraceWriter, messages: MessageRunWriter) -> bool:
+        if self._stores.silent_for_s() > GIVE_UP_S:
+            return True
+        at_end = traces.is_at_end() and messages.is_at_end()
+        return at_end and traces.is_done() and messages.is_done()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in sys.stdin:
+                with contextlib.suppress(ValueError):
+                    self._inbox.put(json.loads(line))
+        self._inbox.put(None)
+
+    def _read_inbox(self, traces: TraceWriter, *, block: bool) -> None:
+        pause = BUSY_S if self._waits or self._gone or traces.is_running() else IDLE_S
+        with contextlib.suppress(queue.Empty):
+            if block:
+                self._hear(self._inbox.get(timeout=pause), traces)
+            while True:
+                self._hear(self._inbox.get_nowait(), traces)
+
+    def _hear(self, said: dict[str, Any] | None, traces: TraceWriter) -> None:
+        if said is None:
+            self._gone = True
+            return
+        for name, value in said.get("env", {}).items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if "wait" in said:
+            self._waits.append(_Wait(said["id"], said["wait"], traces.last_seq()))
+
+    def _answer(self, traces: TraceWriter, messages: MessageRunWriter) -> None:
+        for wait in list(self._waits):
+            reason = traces.parked_because(wait.key)
+            if reason is None and not (traces.settled(wait.key, wait.seq) and messages.settled(wait.key, wait.seq)):
+                continue
+            self._waits.remove(wait)
+            self._tell({"waited": wait.number, "problem": reason})
+
+    # -- journals that nobody owns ------------------------------------------------------------------------------
+
+    def _adopt_orphans(self) -> None:
+        threading.Thread(target=self._deliver_orphans, name="agenttrace-orphans", daemon=True).start()
+
+    def _deliver_orphans(self) -> None:
+        for path in orphans(self.path.parent):
+            if path == self.path:
+                continue
+            try:
+                deliver(path, self._stores, self._tell, until=lambda: self._gone)
+            except (FollowerBusyError, LeaseTakenError):
+                continue
+            except Exception as error:
+                _log.exception("%s", path)
+                self._tell({"problem": f"An earlier journal could not be delivered: {error}"})
+
+
+def deliver(
+    path: Path,
+    stores: Stores,
+    tell: Callable[[dict[str, Any]], None],
+    *,
+    until: Callable[[], bool] = lambda: False,
+    retry_parked: bool = False,
+) -> bool:
+    """Deliver a journal whose process has ended: close what it left open, then write all of it.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    stores, tell
+        As for `TraceWriter`.
+    until
+        Tells when to stop early.
+    retry_parked
+        Whether runs that could not be delivered for good are tried once more.
+
+    Returns
+    -------
+    bool
+        Whether MLflow has everything now.
+
+    Raises
+    ------
+    JournalError
+        If its process lives, somebody else delivers it, or it cannot be read.
+    """
+    close_interrupted(path)
+    with _delivering(path, stores, tell, retry_parked=retry_parked) as (traces, messages):
+        for writer in (traces, messages):
+            while not until():
+                if writer.step():
+                    continue
+                if writer.is_done() or stores.silent_for_s() > GIVE_UP_S:
+                    break
+                time.sleep(min(stores.next_try_s() or BUSY_S, 1.0))
+        return traces.is_done() and messages.is_done() and not traces.ledger.has_parked()
+
+
+@contextlib.contextmanager
+def _delivering(path: Path, stores: Stores, tell: Any, *, retry_parked: bool = False) -> Any:
+    from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
+    from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
+
+    with contextlib.closing(TraceWriter(path, stores, tell, retry_parked=retry_parked)) as traces:
+        with contextlib.closing(MessageRunWriter(path, stores, traces, tell)) as messages:
+            yield traces, messages
+
+
+def _keep_writing(messages: MessageRunWriter, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            busy = messages.step()
+        except Exception:
+            _log.exception("message runs")
+            busy = False
+        if not busy:
+            stop.wait(BUSY_S * 2)
+
+
+def _close_if_orphan(path: Path) -> None:
+    """Close what is open as interrupted, if the kernel is gone and not just done with us."""
+    for _ in range(20):
+        try:
+            close_interrupted(path)
+        except LeaseTakenError:
+            time.sleep(BUSY_S)  # its end and the end of its lease are not one moment
+        except JournalError:
+            _log.exception("%s", path)
+            return
+        else:
+            return
+
+
+def prepare_process() -> None:
+    """Make this process a good neighbour: low priority, short waits for servers, no price lists from elsewhere."""
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
+    # MLflow would try seven times over four minutes before it says that a server is down; here somebody else retries.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # MLflow asks litellm for prices where it is installed; that fetches them over the network when imported.
+    sys.modules["litellm"] = None  # type: ignore[assignment]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the writing process for one journal."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    prepare_process()
+    lock = threading.Lock()
+    # MLflow and its libraries may print: what the kernel reads is kept apart.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(message: dict[str, Any]) -> None:
+        with lock, contextlib.suppress(OSError, ValueError):
+            out.write(json.dumps(message) + "\n")
+            out.flush()
+
+    Worker(Path(arguments[0]), tell).run()
+    return 0
