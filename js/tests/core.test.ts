@@ -10,8 +10,7 @@ const golden = goldenJson<{ duration_ms: Cases; count: Cases; grouped: Cases; us
 
 describe("figures say what Python says", () => {
   it.each(golden.duration_ms)("%s ms is %s", (value, words) =>
-    expect(duration(value ?? Number.NaN)).toBe(words),
-  );
+    expect(duration(value ?? Number.NaN)).toBe(words));
   it.each(golden.count)("%s counts %s", (value, words) => expect(count(value ?? -1)).toBe(words));
   it.each(golden.grouped)("%s reads %s", (value, words) => expect(grouped(value as number)).toBe(words));
   it.each(golden.usd)("%s dollars are %s", (value, words) => expect(usd(value ?? Number.NaN)).toBe(words));

@@ -137,7 +137,13 @@ function ErrorCard({ error }: { error: SpanErrorContent }) {
         </pre>
       ))}
       {error.traceback && !more.value && (
-        <button type="button" class="agtr-link" onClick={() => (more.value = true)}>
+        <button
+          type="button"
+          class="agtr-link"
+          onClick={() => {
+            more.value = true;
+          }}
+        >
           traceback
         </button>
       )}
@@ -156,7 +162,9 @@ function Card(props: { title: string; copy: unknown; bad?: boolean; children: Co
     const text = typeof props.copy === "string" ? props.copy : JSON.stringify(props.copy, null, 2);
     await navigator.clipboard?.writeText(text);
     copied.value = true;
-    setTimeout(() => (copied.value = false), 1500);
+    setTimeout(() => {
+      copied.value = false;
+    }, 1500);
   };
   return (
     <section class={`agtr-card${props.bad ? " agtr-card-bad" : ""}`}>

@@ -87,7 +87,13 @@ function Conversation({ said }: { said: Said[] }) {
   return (
     <div class="agtr-said-all">
       {from > 0 && (
-        <button type="button" class="agtr-link" onClick={() => (limit.value += 200)}>
+        <button
+          type="button"
+          class="agtr-link"
+          onClick={() => {
+            limit.value += 200;
+          }}
+        >
           {from} earlier
         </button>
       )}
