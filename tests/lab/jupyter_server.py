@@ -12,11 +12,11 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -95,7 +95,9 @@ def jupyter(folder: Path, app: str = "lab", settings: dict[str, dict[str, Any]] 
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
     log = folder / "server.log"
-    env = {**os.environ, **{name: str(folder / part) for name, part in places.items()}}
+    # Kernels find the runs that tests play.
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env |= {name: str(folder / part) for name, part in places.items()}
     with log.open("wb") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as process:
         server = Server(f"http://127.0.0.1:{port}", root, app)
         try:
@@ -155,12 +157,20 @@ class NotebookPage:
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Execute one of the application's commands, such as ``docmanager:save``."""
         self.page.evaluate(
-            "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args) }", [name, args]
+            "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args) }", [name, args or {}]
         )
 
     def save(self) -> None:
         """Save the notebook."""
         self.command("docmanager:save")
+
+    def busy(self) -> bool:
+        """Whether a cell is running."""
+        return bool(
+            self.page.evaluate(
+                """() => [...document.querySelectorAll(".jp-InputPrompt")].some((p) => p.textContent.includes("*"))"""
+            )
+        )
 
     def outputs(self) -> list[tuple[str, bool]]:
         """Text of each output of the notebook, and whether it is to be seen."""

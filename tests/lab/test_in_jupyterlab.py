@@ -1,0 +1,232 @@
+"""The live view in real notebooks: while a cell runs, after it, saved, reopened and reloaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.jupyter_server import NotebookPage, Server, notebook, opened
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Locator
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+IMPORT = """
+from agenttrace_nb.views.live import LiveView, display_trace
+from agenttrace_nb.spans import SpanKind
+from views.bus_source import Recorded
+from views.sample_runs import Build, planner_executor
+"""
+PLAY = """
+recorded = Recorded()
+view = LiveView(recorded.live)
+view.show()
+recorded.play(speed={speed})
+view.finish()
+"""
+SLEEP = """
+import asyncio
+recorded = Recorded()
+view = LiveView(recorded.live)
+view.show()
+try:
+    await asyncio.sleep(60)
+finally:
+    view.finish()
+"""
+LARGE = """
+b = Build()
+b.add(SpanKind.TOOL, "large", 0, 1, content_in="x" * 2_500_000 + "the end")
+display_trace(b.close(1))
+"""
+NAMES = ["Planner", "travel-only", "gpt-4o-mini", "get_user", "gpt-4o-mini", "handoff", "Executor"]
+
+
+@pytest.fixture
+def open_notebook(browser: Browser) -> Iterator[Callable[..., NotebookPage]]:
+    contexts = []
+
+    def open_one(server: Server, name: str, *cells: str, **options: object) -> NotebookPage:
+        if cells:
+            server.write(name, notebook(IMPORT, *cells))
+        context = opened(browser, server, name, **options)  # type: ignore[arg-type]
+        page = context.__enter__()
+        contexts.append(context)
+        if cells:
+            page.run(0)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+def view_of(page: NotebookPage, cell: int = 1) -> Locator:
+    return page.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".agtr-live")
+
+
+def names(view: Locator) -> list[str]:
+    return view.locator("[role=row] .agtr-label").all_inner_texts()
+
+
+def static_of(page: NotebookPage, cell: int = 1) -> Locator:
+    return page.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".agtr-static")
+
+
+def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "live.ipynb", PLAY.format(speed=1))
+    page.run(1, wait=False)
+    view = view_of(page)
+    expect(view).to_be_visible(timeout=20_000)
+    seen: list[int] = []
+    while page.busy():
+        seen.append(view.locator("[role=row]").count())
+        time.sleep(0.15)
+    assert len(set(seen)) > 3, f"rows were added one after the other: {seen}"
+    assert seen == sorted(seen)
+    expect(view.locator("[role=row]")).to_have_count(16)
+    assert names(view)[:7] == NAMES
+    assert not static_of(page).is_visible()
+    assert page.errors == []
+
+
+def test_a_saved_notebook_shows_the_static_twin_alone_when_it_is_opened_without_a_kernel(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "saved.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    expect(view_of(page)).to_be_visible()
+    page.save()
+    page.page.close()
+    lab.shut_kernels()
+    again = open_notebook(lab, "saved.ipynb", kernel=False)
+    expect(static_of(again)).to_be_visible(timeout=20_000)
+    expect(static_of(again)).to_contain_text("✕ book_flight tool · TimeoutError")
+    shown = [text for text, seen in again.outputs() if seen]
+    assert len(shown) == 1, "and nothing beside it, such as a line about a missing widget"
+    assert "Error displaying widget" not in shown[0]
+
+
+def test_a_saved_notebook_is_small_and_its_text_is_a_full_tree(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "small.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    expect(view_of(page)).to_be_visible()
+    page.save()
+    saved = lab.saved("small.ipynb")
+    assert len(json.dumps(saved)) < 60_000
+    twin, widget = saved["cells"][1]["outputs"]
+    assert "├─ ✓ llm gpt-4o-mini" in "".join(twin["data"]["text/plain"])
+    assert widget["data"]["text/plain"] in ("", [], [""])
+
+
+def test_after_a_reload_of_the_page_the_live_view_is_back(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "reload.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    expect(view_of(page)).to_be_visible()
+    page.save()
+    page.reload()
+    expect(view_of(page).locator("[role=row]")).to_have_count(16, timeout=20_000)
+    assert not static_of(page).is_visible()
+    shown = [text for text, seen in page.outputs() if seen]
+    assert len(shown) == 1
+
+
+def test_content_of_megabytes_comes_when_it_is_looked_at(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "large.ipynb", LARGE)
+    page.run(1)
+    view = view_of(page)
+    view.locator("[role=row]").click()
+    expect(view.locator(".agtr-detail")).to_contain_text("more of 2\u202f500\u202f007 characters", timeout=20_000)
+
+
+def test_keys_in_the_tree_do_not_edit_the_notebook(lab: Server, open_notebook: Callable[..., NotebookPage]) -> None:
+    page = open_notebook(lab, "keys.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    view = view_of(page)
+    view.locator("[role=treegrid]").focus()
+    for key in ("Home", "ArrowDown", "x", "d", "d", "b", "ArrowDown"):
+        page.page.keyboard.press(key)
+    assert view.locator("[aria-selected=true] .agtr-label").inner_text() == "gpt-4o-mini"
+    assert page.page.locator(".jp-Notebook .jp-Cell").count() == 2
+
+
+def test_stop_ends_an_awaiting_cell_at_once(lab: Server, open_notebook: Callable[..., NotebookPage]) -> None:
+    page = open_notebook(lab, "stop.ipynb", SLEEP)
+    page.run(1, wait=False)
+    expect(view_of(page)).to_be_visible(timeout=20_000)
+    began = time.monotonic()
+    page.command("notebook:interrupt-kernel")
+    while page.busy():
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Dark High Contrast", "JupyterLab Light"])
+def test_the_view_follows_the_theme_of_jupyterlab(
+    lab: Server, open_notebook: Callable[..., NotebookPage], theme: str
+) -> None:
+    page = open_notebook(lab, "theme.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    page.command("apputils:change-theme", {"theme": theme})
+    try:
+        wanted = "dark" if "Dark" in theme else "light"
+        expect(view_of(page)).to_have_attribute("data-agtr-theme", wanted, timeout=20_000)
+        shade = view_of(page).evaluate("(e) => getComputedStyle(e).backgroundColor")
+        channels = [int(value) for value in re.findall(r"\d+", shade)[:3]]
+        assert (max(channels) < 60) == (wanted == "dark")
+    finally:
+        page.command("apputils:change-theme", {"theme": "JupyterLab Light"})
+
+
+def test_in_notebook_7_the_view_is_live_and_its_twin_is_kept(
+    notebook7: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(notebook7, "seven.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    expect(view_of(page).locator("[role=row]")).to_have_count(16, timeout=20_000)
+    assert not static_of(page).is_visible()
+    page.save()
+    page.page.close()
+    notebook7.shut_kernels()
+    again = open_notebook(notebook7, "seven.ipynb", kernel=False)
+    expect(static_of(again)).to_be_visible(timeout=20_000)
+    shown = [text for text, seen in again.outputs() if seen]
+    assert len(shown) == 1
+    assert "book_flight" in shown[0]
+
+
+def test_a_notebook_that_is_not_trusted_still_reads_well(
+    lab: Server, open_notebook: Callable[..., NotebookPage]
+) -> None:
+    page = open_notebook(lab, "mine.ipynb", PLAY.format(speed=None))
+    page.run(1)
+    expect(view_of(page)).to_be_visible()
+    page.save()
+    page.page.close()
+    lab.shut_kernels()
+    saved = lab.saved("mine.ipynb")
+    saved["cells"][1]["outputs"].append({"output_type": "stream", "name": "stdout", "text": ["changed elsewhere\n"]})
+    lab.write("foreign.ipynb", saved)
+    again = open_notebook(lab, "foreign.ipynb", kernel=False)
+    expect(static_of(again)).to_contain_text("✕ book_flight tool · TimeoutError", timeout=20_000)
+    assert again.page.locator(".agtr-static style").count() == 0, "styles are taken out: it is not trusted"
+    cells = static_of(again).locator("tr", has_text="book_flight").locator("td")
+    align = [cells.nth(at).evaluate("(e) => getComputedStyle(e).textAlign") for at in (0, 3)]
+    assert align == ["left", "left"], "the tree and the bars need the left edge"
+    assert "Error displaying widget" not in " ".join(text for text, seen in again.outputs() if seen)
