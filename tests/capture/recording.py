@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.spans import Span, Trace
 
 PATIENCE_S = 20.0
+OPEN_JOURNALS: list[Journal] = []
+"""Closed at the end of each test (conftest.py): until then contents can be read, and late events arrive."""
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Recording:
 def recording(folder: Path, redactor: Redactor | None = None, **roles: str) -> Iterator[Recording]:
     """Record what runs inside."""
     journal = Journal(folder / f"{uuid.uuid4().hex}.journal")
+    OPEN_JOURNALS.append(journal)
     notes: list[str] = []
     recorder = Recorder(journal, "run", redactor or Redactor(), roles=dict(roles), note=notes.append)
     live = LiveFold(journal, "run")
@@ -66,7 +69,6 @@ def recording(folder: Path, redactor: Redactor | None = None, **roles: str) -> I
     finally:
         ACTIVE.reset(token)
         install.uninstall()
-        journal.close()
 
 
 def rows(traces: list[Trace]) -> list[tuple[str, str | None, str, str, str | None, str]]:
@@ -84,6 +86,6 @@ async def completed(rec: Recording) -> list[Trace]:
     What never ends is returned as it is after `PATIENCE_S`: the comparison then shows it.
     """
     give_up = time.monotonic() + PATIENCE_S
-    while any(one.status is Status.RUNNING for one in [*rec.traces, *rec.spans]) and time.monotonic() < give_up:
+    while any(one.status is Status.RUNNING for one in [*rec.traces, *rec.spans]) and time.monotonic() < give_up:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     return rec.traces
