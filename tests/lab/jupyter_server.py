@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TOKEN = "token-of-the-test-server"
 START_S = 60
+STOP_S = 10
 CELL_MS = 60_000
 QUIET_SETTINGS = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
 
@@ -104,8 +105,17 @@ def jupyter(folder: Path, app: str = "lab", settings: dict[str, dict[str, Any]] 
             _wait_until_up(server, process, log)
             yield server
         finally:
-            process.terminate()
-            process.wait(20)
+            _end(server, process)
+
+
+def _end(server: Server, process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        server.shut_kernels()
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:  # it waits for a kernel that has gone already
+        process.kill()
 
 
 def _wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
