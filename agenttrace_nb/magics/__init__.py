@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from agenttrace_nb.config import forget_options
@@ -11,11 +13,14 @@ from agenttrace_nb.magics.config_magic import AgentTrace
 from agenttrace_nb.magics.extension import AgentTraceMagics, TracedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from IPython.core.interactiveshell import InteractiveShell
 
 _EVENTS = {"pre_run_cell": "cell_begins", "post_run_cell": "cell_ended"}
+
+_NEEDED_BY_THE_FIRST_RUN = ("tracing", "views.live", "views.static_html", "views.widget")
+_PAUSE_S = 0.05
 
 
 def _trace(**options: Any) -> TracedRun:
@@ -39,6 +44,25 @@ def load(shell: InteractiveShell, engine: Callable[..., TracedRun] = _trace) -> 
         from agenttrace_nb.magics.completion import complete
 
         shell.Completer.custom_matchers.append(complete)
+    with contextlib.suppress(RuntimeError):  # a terminal has no loop between its cells
+        _warm_up(asyncio.get_running_loop(), iter(_NEEDED_BY_THE_FIRST_RUN))
+
+
+def _warm_up(loop: asyncio.AbstractEventLoop, rooms: Iterator[str]) -> None:
+    """Import what the first traced cell needs while the kernel is idle, one room at a time.
+
+    On the loop and not in a thread: two threads that import the same packages can see half of one.
+    """
+
+    def import_next() -> None:
+        room = next(rooms, None)
+        if room is None:
+            return
+        with contextlib.suppress(Exception):  # the first traced cell will say what is wrong
+            import_module(f"agenttrace_nb.{room}")
+        loop.call_later(_PAUSE_S, import_next)
+
+    loop.call_later(_PAUSE_S, import_next)
 
 
 def unload(shell: InteractiveShell) -> None:
