@@ -10,6 +10,7 @@ from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
     from agenttrace_nb.spans import Span, SpanError
+    from agenttrace_nb.views.rows import Rows
 
 NAME_LIMIT = 200
 NOTE_LIMIT = 120
@@ -42,17 +43,18 @@ def role(span: Span) -> str:
     return one_line(span.role, NAME_LIMIT) if span.role else ""
 
 
-def note(span: Span, parent: Span | None = None) -> str:
+def note(rows: Rows, row: int) -> str:
     """Return what is worth knowing at a glance, or nothing: an error's type, who hands over to whom, a verdict."""
+    span, parent = rows.spans[row], rows.parents[row]
     if span.error is not None:
-        return one_line(span.error.type or span.error.message, NOTE_LIMIT)
+        return "" if rows.repeats_error(row) else one_line(span.error.type or span.error.message, NOTE_LIMIT)
     if span.kind is SpanKind.HANDOFF:
         giver, taker = span.attributes.get("from_agent"), span.attributes.get("to_agent")
         # Its name may say it already.
         return "" if "→" in span.name or not taker else one_line(f"{giver or ''} → {taker}".strip(), NOTE_LIMIT)
     if span.kind is SpanKind.GUARDRAIL and isinstance(span.attributes.get("triggered"), bool):
         return "tripped" if span.attributes["triggered"] else "passed"
-    if span.kind is SpanKind.AGENT and parent is not None and parent.kind is SpanKind.TOOL:
+    if span.kind is SpanKind.AGENT and parent >= 0 and rows.spans[parent].kind is SpanKind.TOOL:
         return "as tool"
     return STATUS_WORDS[span.status] if span.status in (Status.CANCELLED, Status.INTERRUPTED) else ""
 

@@ -35,6 +35,7 @@ class Rows:
         self._row_of: dict[tuple[str, str], int] = {}
         self._waiting: dict[tuple[str, str], list[int]] = {}
         self._above_others: set[int] = set()
+        self._repeating: set[int] | None = None
         self.take(spans)
 
     def __len__(self) -> int:
@@ -44,6 +45,7 @@ class Rows:
     def take(self, spans: Iterable[Span]) -> list[int]:
         """Add new spans as rows, and return all rows that are new or changed, in order of number."""
         changed: set[int] = set()
+        self._repeating = None
         for span in spans:
             key = (span.trace_id, span.span_id)
             row = self._row_of.get(key)
@@ -112,6 +114,23 @@ class Rows:
                 explained.add(above)
                 above = self.parents[above]
         return [row for row in failed if row not in explained]
+
+    def repeats_error(self, row: int) -> bool:
+        """Tell whether a row's error is of the same type as that of a failed row under it: it need not be said."""
+        if self._repeating is None:
+            self._repeating = self._find_repeating()
+        return row in self._repeating
+
+    def _find_repeating(self) -> set[int]:
+        found = set()
+        for row, span in enumerate(self.spans):
+            parent = self.parents[row]
+            if span.error is None or parent == TOP:
+                continue
+            above = self.spans[parent].error
+            if above is not None and above.type == span.error.type:
+                found.add(parent)
+        return found
 
 
 @dataclass(slots=True)

@@ -101,7 +101,7 @@ def static_twin(
     contents, without = _contents(rows, listed)
     parts = [_head(head, notes)]
     if listed:
-        parts += [_table(run, rows, listed, timed=timed), contents]
+        parts += [_table(rows, listed, timed=timed), contents]
     else:
         parts.append("<p>No steps were recorded.</p>")
     parts.append(_left_out(len(lines) - len(listed), without))
@@ -127,19 +127,20 @@ def _head(head: Headline, notes: Sequence[str]) -> str:
     return "\n".join(found)
 
 
-def _table(run: CellRun | Trace, rows: Rows, lines: list[Line], *, timed: bool) -> str:
+def _table(rows: Rows, lines: list[Line], *, timed: bool) -> str:
     heads = ["step", "tokens"]
-    ends = [span.end_ns or span.start_ns for span in rows.spans]
-    length = max(*ends, run.end_ns or 0) - run.start_ns
+    # From the first step on: what the cell did before it is not the agents' time.
+    start = min(span.start_ns for span in rows.spans)
+    length = max(span.end_ns or span.start_ns for span in rows.spans) - start
     if timed:
         heads += ["time", f"0 … {fmt.seconds(length / 1e9)}"]
-    body = [_row(run, rows, line, length, timed=timed) for line in lines]
+    body = [_row(rows, line, start, length, timed=timed) for line in lines]
     right = ' class="agtr-n"'
     top = "".join(f"<th{right if word in ('tokens', 'time') else _LEFT}>{escaped(word)}</th>" for word in heads)
     return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{''.join(body)}</tbody>\n</table>"
 
 
-def _row(run: CellRun | Trace, rows: Rows, line: Line, length: int, *, timed: bool) -> str:
+def _row(rows: Rows, line: Line, start: int, length: int, *, timed: bool) -> str:
     span = rows.spans[line.row]
     row = ' class="agtr-error"' if span.error else ' class="agtr-wraps"' if line.below else ""
     cells = [
@@ -147,7 +148,7 @@ def _row(run: CellRun | Trace, rows: Rows, line: Line, length: int, *, timed: bo
         f'<td class="agtr-n">{escaped(labels.tokens(span))}</td>',
     ]
     if timed:
-        bar = _bar(span.start_ns - run.start_ns, (span.end_ns or span.start_ns) - run.start_ns, length)
+        bar = _bar(span.start_ns - start, (span.end_ns or span.start_ns) - start, length)
         cells += [
             f'<td class="agtr-n">{fmt.seconds(span.duration_s)}</td>',
             f'<td{_LEFT}><code style="background:none">{bar}</code></td>',
@@ -157,9 +158,8 @@ def _row(run: CellRun | Trace, rows: Rows, line: Line, length: int, *, timed: bo
 
 def _words(rows: Rows, line: Line) -> str:
     span = rows.spans[line.row]
-    parent = rows.parents[line.row]
     kind = "" if span.kind is SpanKind.AGENT else f" <small>{span.kind.value}</small>"
-    note = labels.note(span, rows.spans[parent] if parent >= 0 else None)
+    note = labels.note(rows, line.row)
     after = f" · {escaped(note)}" if note else ""
     name = escaped(labels.name(span))
     if span.kind is SpanKind.AGENT:

@@ -13,7 +13,7 @@ from agenttrace_nb.views.rows import reading_order
 from agenttrace_nb.views.safe_text import ELLIPSIS, fit, width
 
 if TYPE_CHECKING:
-    from agenttrace_nb.spans import CellRun, Span, Trace
+    from agenttrace_nb.spans import CellRun, Trace
     from agenttrace_nb.views.rows import Line, Rows
 
 NARROWEST_COLUMNS = 48
@@ -72,26 +72,26 @@ def terminal_columns() -> int:
 
 def _lines(rows: Rows, line: Line, columns: int, *, timed: bool) -> list[str]:
     span = rows.spans[line.row]
-    parent = rows.parents[line.row]
     guides, below = _guides(line)
-    left = f"{guides}{labels.MARKS[span.status]} {_what(span, rows.spans[parent] if parent >= 0 else None)}"
+    left = f"{guides}{labels.MARKS[span.status]} {_what(rows, line.row)}"
     right = labels.tokens(span) if span.kind is SpanKind.LLM else ""
     if timed:
         right = f"{right}  {fmt.seconds(span.duration_s):>8}"
     found = [_apart(left, right, columns)]
-    if span.error is not None:
+    if span.error is not None and not rows.repeats_error(line.row):
         found.append(fit(f"{below}  {labels.failure(span.error)}", columns))
     return found
 
 
-def _what(span: Span, parent: Span | None) -> str:
+def _what(rows: Rows, row: int) -> str:
+    span = rows.spans[row]
     words = [labels.name(span)]
     if span.kind is not SpanKind.AGENT and not words[0].startswith(span.kind.value):
         words.insert(0, span.kind.value)
     if span.kind is SpanKind.AGENT and span.role:
         words.append(f"({labels.role(span)})")
     # The reason of a failure has a line of its own.
-    if span.error is None and (note := labels.note(span, parent)):
+    if span.error is None and (note := labels.note(rows, row)):
         words.append(f"· {note}")
     return " ".join(words)
 

@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.spans import SpanKind, Status
 from agenttrace_nb.views import labels
-from agenttrace_nb.views.rows import TOP
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -146,7 +145,6 @@ _Column = tuple[str, str, "array[Any] | bytes"]
 def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings) -> list[_Column]:
     spans = [rows.spans[row] for row in changed]
     parents = [rows.parents[row] for row in changed]
-    above = [None if parent == TOP else rows.spans[parent] for parent in parents]
 
     def column(name: str, kind: str, values: Iterable[Any]) -> _Column:
         return name, kind, array(_TYPES[kind], values)
@@ -162,7 +160,7 @@ def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: St
         column("agent", "u4", (strings.of_name(s.agent) for s in spans)),
         column("role", "u4", (strings.of_name(s.role) for s in spans)),
         column("model", "u4", (strings.of_name(s.model) for s in spans)),
-        column("note", "u4", (strings.number(labels.note(s, p)) for s, p in zip(spans, above, strict=True))),
+        column("note", "u4", (strings.number(labels.note(rows, row)) for row in changed)),
         column("tokens_in", "i4", (_whole(s.input_tokens) for s in spans)),
         column("tokens_out", "i4", (_whole(s.output_tokens) for s in spans)),
         column("cost", "f8", (_real(s.cost_usd) for s in spans)),

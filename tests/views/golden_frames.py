@@ -99,7 +99,7 @@ def _row(feed: Feed, row: int) -> dict[str, Any]:
         "name": span.name,
         "agent": span.agent or "",
         "role": span.role or "",
-        "note": labels.note(span, feed.rows.spans[parent] if parent >= 0 else None),
+        "note": labels.note(feed.rows, row),
         "tokens_in": -1 if span.input_tokens is None else span.input_tokens,
         "cost": span.cost_usd,
         "input": span.input,

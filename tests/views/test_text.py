@@ -71,6 +71,17 @@ def test_each_standing_has_a_mark_of_its_own() -> None:
     assert [line.split()[-1] for line in lines if "running" in line] == ["–"], "a running step has no duration yet"
 
 
+def test_an_error_that_passes_upwards_is_said_once_and_one_that_changes_on_its_way_again() -> None:
+    b = Build()
+    agent = b.add(SpanKind.AGENT, "agent", 0, 9, error=SpanError("5 turns", "MaxTurnsExceeded"))
+    inner = b.add(SpanKind.AGENT, "inner", 0, 9, agent, error=SpanError("no seat", "LookupError"))
+    b.add(SpanKind.TOOL, "tool", 0, 9, inner, error=SpanError("no seat", "LookupError"))
+    assert [line.split() for line in tree(b).splitlines()[3:]] == [
+        ["✕", "agent", "9", "ms"], ["│", "MaxTurnsExceeded:", "5", "turns"], ["└─", "✕", "inner", "9", "ms"],
+        ["└─", "✕", "tool", "9", "ms"], ["LookupError:", "no", "seat"],
+    ]  # fmt: skip
+
+
 def test_an_http_error_says_its_status() -> None:
     b = Build()
     b.add(SpanKind.LLM, "m", 0, 1, error=SpanError("slow down", "RateLimitError", http_status=429))

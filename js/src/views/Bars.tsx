@@ -14,12 +14,12 @@ export interface BarArea {
 }
 
 export function useTicks(view: ViewState, area: ReadonlySignal<BarArea>): ReadonlySignal<Tick[]> {
-  return useComputed(() => ticks(0, view.span.value, area.value.width - MARGIN_PX));
+  return useComputed(() => ticks(0, view.axis.value.length, area.value.width - MARGIN_PX));
 }
 
 export function AxisTicks({ view, area }: { view: ViewState; area: ReadonlySignal<BarArea> }) {
   const shown = useTicks(view, area).value;
-  const scale = (area.value.width - MARGIN_PX) / view.span.value;
+  const scale = (area.value.width - MARGIN_PX) / view.axis.value.length;
   return (
     <>
       {shown.map((tick) => (
@@ -51,7 +51,7 @@ export function Bars({ view, theme, area, from, to }: Props) {
     from,
     to: Math.min(to, view.visible.value.length),
     closed: view.closed.value,
-    span: view.span.value,
+    axis: view.axis.value,
     now: view.now.value,
     ticks: shown,
   };

@@ -52,9 +52,9 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   if (agent && agent !== name) facts.push(<>of {agent}</>);
   if (table.text("role", row)) facts.push(table.text("role", row));
   if (model && model !== name) facts.push(model);
-  facts.push(`started at ${duration(col.start[row])}`);
+  facts.push(`started at ${duration(col.start[row] - view.axis.peek().from)}`);
   if (!running) facts.push(`took ${duration(col.end[row] - col.start[row])}`);
-  const share = (col.end[row] - col.start[row]) / view.span.peek();
+  const share = (col.end[row] - col.start[row]) / view.axis.peek().length;
   if (!running && col.parent[row] !== TOP && share >= 0.005)
     facts.push(`${Math.round(share * 100)} % of the run`);
   if (col.tokens_in[row] >= 0) facts.push(`${grouped(col.tokens_in[row])} tokens in`);

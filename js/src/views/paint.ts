@@ -21,8 +21,8 @@ export interface Picture {
   from: number;
   to: number;
   closed: ReadonlySet<number>;
-  /** The axis: length in ms, and the run's clock. */
-  span: number;
+  /** The time axis and the run's clock, in ms. */
+  axis: { from: number; length: number };
   now: number;
   ticks: Tick[];
 }
@@ -30,7 +30,6 @@ export interface Picture {
 const RUNNING = STATUSES.indexOf("running");
 const ERROR = STATUSES.indexOf("error");
 const CANCELLED = STATUSES.indexOf("cancelled");
-const WRAPS = new Set([KINDS.indexOf("agent"), KINDS.indexOf("workflow"), KINDS.indexOf("turn")]);
 const BAR_PX = 10;
 const THIN_PX = 4;
 const LEAST_PX = 2;
@@ -65,7 +64,7 @@ export function paint(canvas: HTMLCanvasElement, width: number, picture: Picture
   if (!context) return;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const scale = Math.max(width - MARGIN_PX, 1) / picture.span;
+  const scale = Math.max(width - MARGIN_PX, 1) / picture.axis.length;
   context.fillStyle = palette.line;
   for (const tick of picture.ticks) context.fillRect(Math.round(tick.at * scale), 0, 1, height);
   for (let i = picture.from; i < picture.to; i++) {
@@ -84,7 +83,8 @@ function paintRow(
 ): void {
   const { table, layout } = picture;
   const row = layout.order[place];
-  const wraps = WRAPS.has(table.col.kind[row]) && layout.end[place] > place + 1;
+  // What holds other steps is a background to them.
+  const wraps = layout.end[place] > place + 1;
   bar(context, picture, palette, row, y, scale, wraps ? 0.22 : 0.8, BAR_PX);
   if (!picture.closed.has(row)) return;
   // A closed row: the steps under it as thin bars, no more than one for each pixel.
@@ -92,7 +92,7 @@ function paintRow(
   for (let at = place + 1; at < layout.end[place]; at++) {
     const inner = layout.order[at];
     if (layout.end[at] > at + 1) continue;
-    const x = table.col.start[inner] * scale;
+    const x = (table.col.start[inner] - picture.axis.from) * scale;
     const bad = table.col.status[inner] === ERROR;
     if (!bad && x + LEAST_PX < drawnTo) continue;
     bar(context, picture, palette, inner, y, scale, 0.8, THIN_PX);
@@ -113,7 +113,7 @@ function bar(
   const { start, end, status, kind } = picture.table.col;
   const running = status[row] === RUNNING;
   const until = end[row] >= start[row] ? end[row] : running ? Math.max(picture.now, start[row]) : start[row];
-  const x = start[row] * scale;
+  const x = (start[row] - picture.axis.from) * scale;
   const length = (until - start[row]) * scale;
   const bad = status[row] === ERROR;
   context.globalAlpha = bad && alpha > 0.5 ? 0.95 : alpha;
@@ -122,7 +122,12 @@ function bar(
     // A moment: taller and thin, so that it is seen.
     const tall = thickness === BAR_PX ? 16 : 8;
     context.globalAlpha = Math.max(context.globalAlpha, 0.8);
-    context.fillRect(Math.min(x, picture.span * scale - LEAST_PX), y + (ROW_PX - tall) / 2, LEAST_PX, tall);
+    context.fillRect(
+      Math.min(x, picture.axis.length * scale - LEAST_PX),
+      y + (ROW_PX - tall) / 2,
+      LEAST_PX,
+      tall,
+    );
     return;
   }
   const top = y + (ROW_PX - thickness) / 2;

@@ -20,8 +20,8 @@ export class ViewState {
   readonly layout: ReadonlySignal<Layout>;
   /** Places in the layout that are on screen. */
   readonly visible: ReadonlySignal<Int32Array>;
-  /** Length of the time axis in ms. */
-  readonly span: ReadonlySignal<number>;
+  /** The time axis: where it begins, and its length, in ms of the run's clock. */
+  readonly axis: ReadonlySignal<{ from: number; length: number }>;
 
   constructor(readonly store: RunStore) {
     this.layout = computed(() => {
@@ -29,11 +29,12 @@ export class ViewState {
       return layOut(store.table, this.fold.value);
     });
     this.visible = computed(() => visiblePlaces(this.layout.value, this.closed.value));
-    this.span = computed(() => {
+    this.axis = computed(() => {
       const head = store.head.value;
-      if (head && head.ended !== null) return Math.max(lastEnd(store), head.ended, 0.001);
+      const { from, to } = extent(store);
+      if (head && head.ended !== null) return { from, length: Math.max(to - from, 0.001) };
       // Some room ahead, so that the newest bars do not stick to the edge.
-      return Math.max(this.now.value * 1.06, 500);
+      return { from, length: Math.max((this.now.value - from) * 1.06, 500) };
     });
     this.now.value = store.clock();
   }
@@ -125,10 +126,15 @@ export class ViewState {
   }
 }
 
-function lastEnd(store: RunStore): number {
+/** From the start of the first step to the end of the last. What the cell did before it is not the agents' time. */
+function extent(store: RunStore): { from: number; to: number } {
   store.version.value;
   const { start, end } = store.table.col;
-  let last = 0;
-  for (let row = 0; row < store.table.n; row++) last = Math.max(last, end[row] > 0 ? end[row] : start[row]);
-  return last;
+  let from = Number.POSITIVE_INFINITY;
+  let to = 0;
+  for (let row = 0; row < store.table.n; row++) {
+    from = Math.min(from, start[row]);
+    to = Math.max(to, end[row] > start[row] ? end[row] : start[row]);
+  }
+  return store.table.n > 0 ? { from, to } : { from: 0, to: 0 };
 }
