@@ -259,14 +259,15 @@ class Trace(_Period):
 
     @property
     def messages(self) -> list[Message]:
-        """The agents' messages in order of time: one for each LLM call made by an agent."""
+        """The agents' messages in order of time: one for each LLM call made by an agent, none for those of a tool."""
+        by_id = {s.span_id: s for s in self.spans}
         said: list[Span] = []
         calls: dict[str, list[Span]] = {}
         last_under: dict[str | None, str] = {}  # a call belongs to the last LLM call before it under the same parent
         for span in sorted(self.spans, key=lambda s: (s.start_ns, s.kind is not SpanKind.LLM)):
             if span.kind is SpanKind.LLM:
                 last_under[span.parent_id] = span.span_id
-                if span.agent:
+                if span.agent and not _is_in_tool(span, by_id):
                     said.append(span)
             elif span.kind in (SpanKind.TOOL, SpanKind.HANDOFF) and span.parent_id in last_under:
                 calls.setdefault(last_under[span.parent_id], []).append(span)
@@ -280,7 +281,7 @@ class Trace(_Period):
         """
         by_id = {s.span_id: s for s in self.spans}
         failed = [s for s in self.spans if s.status is Status.ERROR]
-        explained = {a.span_id for s in failed for a in _failed_above(s, by_id) if _same_failure(s.error, a.error)}
+        explained = {a.span_id for s in failed for a in _above(s, by_id) if _same_failure(s.error, a.error)}
         return [s for s in failed if s.span_id not in explained]
 
     def total(self, field_name: str) -> float | None:
@@ -302,15 +303,10 @@ class Trace(_Period):
         ----------
         rows
             OpenAI chat messages: ``role`` (system, user, assistant, tool), ``content``, ``tool_calls``,
-            ``tool_call_id``; optional ``agent``.
+            ``tool_call_id``; optional ``agent``. Each assistant message becomes an LLM span, each tool message a tool
+            span. Times count messages, in nanoseconds from 0: they order the spans and measure nothing.
         name
             Name of the trace.
-
-        Returns
-        -------
-        Trace
-            One LLM span per assistant message, one tool span per tool message. Times count messages, in
-            nanoseconds from 0: they order the spans and measure nothing.
 
         Raises
         ------
@@ -360,13 +356,16 @@ class CellRun(_Period):
     trace_ids: list[str] = field(default_factory=list)
 
 
-def _failed_above(span: Span, by_id: Mapping[str, Span]) -> Iterator[Span]:
+def _above(span: Span, by_id: Mapping[str, Span]) -> Iterator[Span]:
     seen = {span.span_id}
     while (parent := by_id.get(span.parent_id or "")) is not None and parent.span_id not in seen:
         seen.add(parent.span_id)
-        if parent.status is Status.ERROR:
-            yield parent
-        span = parent
+        yield (span := parent)
+
+
+def _is_in_tool(span: Span, by_id: Mapping[str, Span]) -> bool:
+    kinds = (above.kind for above in _above(span, by_id))
+    return next((kind for kind in kinds if kind in (SpanKind.AGENT, SpanKind.TOOL)), None) is SpanKind.TOOL
 
 
 def _same_failure(below: SpanError | None, above: SpanError | None) -> bool:

@@ -258,6 +258,14 @@ def test_an_llm_call_without_an_agent_is_no_message() -> None:
     assert told(trace(llm("inside a tool", 1, "tool", agent=None))) == []
 
 
+def test_an_llm_call_that_a_tool_makes_is_no_message_but_that_of_an_agent_in_a_tool_is() -> None:
+    one = trace(
+        span("turn", "turn", None, 0), llm("asks", 1), span("tool", "tool", "turn", 2), llm("client", 3, "tool"),
+        span("B", "agent", "tool", 4), llm("answers", 5, "B", agent="B"),
+    )  # fmt: skip
+    assert told(one) == [(0, "asks", ["tool"]), (1, "answers", [])]
+
+
 def test_a_tool_before_any_llm_call_belongs_to_no_message() -> None:
     assert told(trace(span("early", "tool", "turn", 1), llm("one", 2))) == [(0, "one", [])]
 
