@@ -62,7 +62,7 @@ def uninstall() -> None:
     if _processor is not None and "agents" in sys.modules:
         from agents import run as sdk_run
 
-        from agenttrace_nb.capture import mcp, openai_calls, processors
+        from agenttrace_nb.capture import mcp, memory, openai_calls, processors
 
         processors.let_go(_processor)
         current: Any = sdk_run.get_default_agent_runner()
@@ -70,6 +70,7 @@ def uninstall() -> None:
             sdk_run.set_default_agent_runner(current.inner)
         openai_calls.uninstall()
         mcp.unwatch_all()
+        memory.unwatch_all()
     if "agenttrace_nb.mlflow_store.bridge" in sys.modules:
         sys.modules["agenttrace_nb.mlflow_store.bridge"].uninstall()
     _processor = _runner = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents import TracingProcessor, get_current_trace
 
-from agenttrace_nb.capture import approvals, guardrails, mlflow_spans, tools
+from agenttrace_nb.capture import approvals, guardrails, memory, mlflow_spans, tools
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture.active import ACTIVE, quiet, role_of
 from agenttrace_nb.capture.state import CALL, TRACES, Call, OpenSpan, OpenTrace, reopen
@@ -54,6 +54,8 @@ class JournalProcessor(TracingProcessor):
                 content["input"] = call.input
         _announce(open_, trace, call)
         _start_root(open_, trace.name, content)
+        if call is not None and call.before_trace:
+            memory.settle(open_, call)
 
     @quiet
     def on_span_start(self, span: Any) -> None:

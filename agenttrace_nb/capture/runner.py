@@ -11,7 +11,7 @@ from agents import RunConfig, RunState, get_current_trace
 from agents.lifecycle import RunHooksBase
 from agents.run import AgentRunner
 
-from agenttrace_nb.capture import approvals, guardrails, install, mlflow_spans
+from agenttrace_nb.capture import approvals, guardrails, install, memory, mlflow_spans
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture.active import ACTIVE, Recorder, quiet
 from agenttrace_nb.capture.hooks import JournalHooks
@@ -134,6 +134,7 @@ def _call(recorder: Recorder, given: Any, kwargs: dict[str, Any]) -> Call:
         settings=_option(config, "model_settings", default=None),
         resumed=resumed,
     )
+    memory.watch(kwargs.get("session"))
     if resumed:
         call.undecided = approvals.waiting_in(given)
     if not call.sensitive:

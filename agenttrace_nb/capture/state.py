@@ -12,6 +12,8 @@ from agenttrace_nb.capture.failures import describe, status_of
 from agenttrace_nb.spans import SpanKind, Status, span_id_of, trace_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agenttrace_nb.capture.active import Recorder
 
 REMEMBERED_TRACES = 200
@@ -36,6 +38,8 @@ class Call:
         Call ids of tools whose approval was pending when the call resumed a saved state.
     guardrails
         Spans of guardrails that came to a verdict and whose reason is not known yet, by the guardrail's name.
+    before_trace
+        Spans of the session, which is read before the trace begins: each writes itself when called.
     """
 
     recorder: Recorder
@@ -52,6 +56,7 @@ class Call:
     asked: dict[str, tuple[str, str]] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
     guardrails: dict[str, list[tuple[OpenTrace, str]]] = field(default_factory=dict)
+    before_trace: list[Callable[[OpenTrace, str, str | None], None]] = field(default_factory=list)
 
 
 CALL: ContextVar[Call | None] = ContextVar("agenttrace_nb_call", default=None)
