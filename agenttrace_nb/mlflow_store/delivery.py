@@ -20,13 +20,15 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STARTS = 3
 """How often the process is started again if it ends before its time."""
+POLL_S = 5.0
+"""How often it is looked whether the process still lives while there is nothing to say."""
 _ENVIRONMENT = (
     "MLFLOW_",
     "AWS_",
@@ -166,10 +168,8 @@ class Delivery:
             return
         self._closed = True
         self._wake.set()
-        process = self._process
-        if process is not None and process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+        if self._process is not None:
+            _close(self._process.stdin)
         with self._news:
             self._news.notify_all()
 
@@ -200,18 +200,17 @@ class Delivery:
             self._news.notify_all()
 
     def _talk(self) -> None:
+        """Start the process and talk to it until it ends or nothing more is wanted of it."""
         with self._log_path().open("a", encoding="utf-8") as log:
             process = self._process = _start(self.path, log)
         reader = threading.Thread(target=self._read, args=(process,), name="agenttrace-delivery-read", daemon=True)
         reader.start()
         while process.poll() is None and not self._closed:
-            self._wake.wait(5)
+            self._wake.wait(POLL_S)
             self._wake.clear()
             if not self._closed:
                 self._send(process)
-        if self._closed and process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+        _close(process.stdin)
         if not self._closed:
             reader.join()
 
@@ -239,9 +238,12 @@ class Delivery:
     def _read(self, process: subprocess.Popen[str]) -> None:
         if process.stdout is None:
             return
-        for line in process.stdout:
-            with contextlib.suppress(ValueError, KeyError):
-                self._hear(json.loads(line))
+        with contextlib.suppress(OSError, ValueError):
+            for line in process.stdout:
+                with contextlib.suppress(ValueError, KeyError):
+                    self._hear(json.loads(line))
+        process.wait()
+        _close(process.stdout)
 
     def _hear(self, message: dict[str, Any]) -> None:
         with self._news:
@@ -266,6 +268,12 @@ class Delivery:
 
     def _log_path(self) -> Path:
         return self.path.with_suffix(".mlflow.log")
+
+
+def _close(pipe: IO[str] | None) -> None:
+    with contextlib.suppress(OSError):  # what was still in it has nobody to go to
+        if pipe is not None:
+            pipe.close()
 
 
 def _environment() -> dict[str, str]:

@@ -236,7 +236,7 @@ class MessageRunWriter:
         span = message.span
         if run_id is None:
             run_id = store.create_run(
-                home.experiment_id, message_name(message), span.start_ns // MS_IN_NS, message_tags(message, home.run_id)
+                home.experiment_id, message_name(message), span.start_ns // MS_IN_NS, message_tags(trace, message, home.run_id)
             )
         store.log(run_id, message_metrics(message))
         store.log_text(run_id, message_text(trace, message), FILE)
@@ -264,13 +264,13 @@ def message_name(message: Message) -> str:
     return f"{message.index:03d} {message.agent}"[:250]
 
 
-def message_tags(message: Message, parent_run_id: str) -> dict[str, str]:
+def message_tags(trace: Trace, message: Message, parent_run_id: str) -> dict[str, str]:
     """Return the tags of a message's run."""
     span = message.span
     return tags(
         {
             "agent": span.agent,
-            "role": span.role,
+            "role": _role(trace, span),
             "index": message.index,
             "timestamp": _moment(span.start_ns),
             "model": span.model,
@@ -320,7 +320,7 @@ def message_text(trace: Trace, message: Message) -> str:
     told = {
         "index": message.index,
         "agent": span.agent,
-        "role": span.role,
+        "role": _role(trace, span),
         "model": span.model,
         "status": span.status.value,
         "error": str(span.error) if span.error else None,
@@ -354,6 +354,11 @@ def _step(span: Span, below: dict[str | None, list[Span]]) -> dict[str, Any]:
         "span_id": span.span_id,
         "steps": [_step(child, below) for child in below.get(span.span_id, [])],
     }
+
+
+def _role(trace: Trace, span: Span) -> str | None:
+    agent = trace.agents.get(span.agent or "")
+    return span.role or (agent.role if agent is not None else None)
 
 
 def _moment(ns: int) -> str:
