@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -12,7 +14,6 @@ from agenttrace_nb.capture.failures import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from weakref import WeakKeyDictionary
 
     from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.journal.events import EventKind
@@ -86,7 +87,8 @@ class Recorder:
 ACTIVE: ContextVar[Recorder | None] = ContextVar("agenttrace_nb_active", default=None)
 """The recorder of the cell run that the current code belongs to; tasks and threads started by it inherit it."""
 
-_declared_roles: WeakKeyDictionary[Any, str] | None = None
+_roles_by_agent: dict[int, tuple[weakref.ref[Any], str]] = {}
+_roles_by_name: dict[str, str] = {}
 
 
 def set_role(agent: Any, role: str) -> None:
@@ -109,40 +111,28 @@ def set_role(agent: Any, role: str) -> None:
     >>> from types import SimpleNamespace
     >>> set_role(SimpleNamespace(name="Triage"), "planner")
     """
-    global _declared_roles  # noqa: PLW0603 - made on first use
     if not isinstance(getattr(agent, "name", None), str):
         msg = f"agent: expected an Agent with a name, got {agent!r}"
         raise TypeError(msg)
     if not role or not isinstance(role, str):
         msg = f"role: expected a text such as 'planner', got {role!r}"
         raise TypeError(msg)
-    if _declared_roles is None:
-        from weakref import WeakKeyDictionary
-
-        _declared_roles = WeakKeyDictionary()
-    try:
-        _declared_roles[agent] = role
-    except TypeError:
-        _roles_by_name[agent.name] = role
-
-
-_roles_by_name: dict[str, str] = {}
+    _roles_by_name[agent.name] = role
+    # By identity, since two agents may have one name; agents compare by value and have no hash.
+    key = id(agent)
+    with contextlib.suppress(TypeError):
+        _roles_by_agent[key] = (weakref.ref(agent, lambda _: _roles_by_agent.pop(key, None)), role)
 
 
 def role_of(recorder: Recorder, name: str | None, agent: Any = None) -> str | None:
-    """Return an agent's role: from the run's own ``roles``, else from `set_role`."""
+    """Return an agent's role: from the run's own ``roles``, else from `set_role`, for this very agent or by name."""
     if name is None:
         return None
     if name in recorder.roles:
         return recorder.roles[name]
-    if agent is not None and _declared_roles is not None:
-        try:
-            role = _declared_roles.get(agent)
-        except TypeError:
-            role = None
-        if role is not None:
-            recorder.roles[name] = role
-            return role
+    known = _roles_by_agent.get(id(agent))
+    if known is not None and known[0]() is agent:
+        return known[1]
     return _roles_by_name.get(name)
 
 

@@ -26,10 +26,10 @@ def conclude_guardrail(trace: OpenTrace, open_: OpenSpan, span: Any, body: dict[
         call.guardrails.setdefault(data.name, []).append((trace, open_.span_id))
 
 
-def explain_trip(call: Call | None, error: BaseException) -> None:
+def explain_trip(call: Call, error: BaseException) -> None:
     """Keep why a guardrail tripped, from the exception that it ended the run with."""
     result = getattr(error, "guardrail_result", None)
-    if call is not None and result is not None:
+    if result is not None:
         _explain(call, result, type(error).__name__)
 
 

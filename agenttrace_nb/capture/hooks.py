@@ -79,12 +79,10 @@ class JournalHooks(RunHooks[Any]):
             return
         trace, open_, _ = at
         role = role_of(trace.recorder, agent.name, agent)
-        span = open_.nearest(SpanKind.AGENT)
-        if span is not None and role is not None and span.role != role:
-            span.role = role
-            trace.recorder.append(EventKind.SPAN_UPDATE, trace.trace_id, span.span_id, {"role": role})
-        if open_.role is None:
-            open_.role = role
+        for span in filter(None, (open_.nearest(SpanKind.AGENT), open_)):
+            if span.role != role:
+                span.role = role
+                trace.recorder.append(EventKind.SPAN_UPDATE, trace.trace_id, span.span_id, {"role": role})
         mcp.watch(getattr(agent, "mcp_servers", None))
         if agent.name not in trace.described:
             trace.described[agent.name] = callable(agent.instructions) or bool(agent.mcp_servers)
@@ -92,6 +90,7 @@ class JournalHooks(RunHooks[Any]):
 
     @quiet
     def _agent_end(self, output: Any) -> None:
+        self._call.output = output
         at = here()
         if at is None:
             return

@@ -11,7 +11,7 @@ from agents import TracingProcessor, get_current_trace
 from agenttrace_nb.capture import approvals, guardrails, memory, mlflow_spans, tools
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture.active import ACTIVE, quiet, role_of
-from agenttrace_nb.capture.state import CALL, TRACES, Call, OpenSpan, OpenTrace, reopen
+from agenttrace_nb.capture.state import CALL, NO_OUTPUT, TRACES, Call, OpenSpan, OpenTrace, reopen
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, Status, trace_id_of
 
@@ -112,8 +112,7 @@ class JournalProcessor(TracingProcessor):
         for parent in list(open_.llms):
             llm_calls.fail_llm(open_, parent, error)
         if not open_.root_ended:
-            open_.recorder.append(EventKind.SPAN_END, open_.trace_id, open_.root_id, ending)
-            open_.root_ended = True
+            _end_root(open_, ending, _answer(open_.call))
         elif ending["status"] == Status.CANCELLED.value:
             open_.recorder.append(EventKind.SPAN_UPDATE, open_.trace_id, open_.root_id, ending)
         _end_trace(open_, ending)
@@ -172,7 +171,6 @@ def _reopened(span: Any) -> OpenTrace | None:
 
 def _end_trace(trace: OpenTrace, ending: dict[str, Any]) -> None:
     if trace.call is not None and trace.call.result is not None:
-        guardrails.explain(trace.call, trace.call.result)
         approvals.note_pending(trace.call, trace.call.result)
     trace.recorder.append(EventKind.TRACE_END, trace.trace_id, body=ending, urgent=True)
     trace.ended, trace.last_ending = True, ending
@@ -186,7 +184,7 @@ def _end_of_last(trace: OpenTrace, body: dict[str, Any]) -> None:
         ending = trace.last_ending or {k: body[k] for k in _ENDING if k in body}
         late = trace.last_ending is not None
         if not late and not trace.root_ended:
-            trace.recorder.append(EventKind.SPAN_END, trace.trace_id, trace.root_id, ending)
+            _end_root(trace, ending, _answer(trace.call))
         _end_trace(trace, ending)
         if not late and trace.call is None:
             # More may follow before the user's own trace ends.
@@ -259,8 +257,7 @@ def _end_span(trace: OpenTrace, open_: OpenSpan, span: Any) -> dict[str, Any]:
     llm_calls.fail_llm(trace, span.span_id, error)
     content: dict[str, Any] = {"output": open_.output} if open_.has_output and open_.sensitive else {}
     _DETAILS.get(open_.kind, _nothing)(trace, open_, span, body, content)
-    if error is not None:
-        guardrails.explain_trip(CALL.get(), error)
+    _explain(open_, error)
     if body["status"] == Status.OK.value and open_.kind in _RUNNING and _stopped_after_turn(trace.call):
         body["status"] = Status.CANCELLED.value
     if open_.kind is SpanKind.WORKFLOW:
@@ -268,6 +265,16 @@ def _end_span(trace: OpenTrace, open_: OpenSpan, span: Any) -> dict[str, Any]:
     else:
         trace.recorder.append(EventKind.SPAN_END, trace.trace_id, open_.span_id, body, content)
     return body
+
+
+def _explain(open_: OpenSpan, error: BaseException | None) -> None:
+    call = CALL.get()
+    if call is None or not call.guardrails:
+        return
+    if error is not None:
+        guardrails.explain_trip(call, error)
+    if call.result is not None and open_.kind in _RUNNING:
+        guardrails.explain(call, call.result)
 
 
 def _with_own_error(body: dict[str, Any], open_: OpenSpan, error: Any) -> dict[str, Any]:
@@ -285,10 +292,22 @@ def _end_task(trace: OpenTrace, open_: OpenSpan, body: dict[str, Any], content: 
     """End the trace's root with the runner's own trace, and again after a run that went on from a saved state."""
     if open_.parent is not None or not (trace.implicit or (trace.call is not None and trace.call.resumed)):
         return
-    if trace.pending or not trace.implicit:
-        body["attributes"] = {"pending_approvals": len(trace.pending)}
+    _end_root(trace, body, content)
+
+
+def _end_root(trace: OpenTrace, body: dict[str, Any], content: dict[str, Any]) -> None:
+    resumed = trace.call is not None and trace.call.resumed
+    if trace.pending or resumed:
+        body = {**body, "attributes": {"pending_approvals": len(trace.pending)}}
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, trace.root_id, body, content)
     trace.root_ended = True
+
+
+def _answer(call: Call | None) -> dict[str, Any]:
+    """Return a run's final output, for one whose task has no span of its own."""
+    if call is None or not call.sensitive or call.output is NO_OUTPUT:
+        return {}
+    return {"output": call.output}
 
 
 def _stopped_after_turn(call: Call | None) -> bool:

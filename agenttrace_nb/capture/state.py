@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 REMEMBERED_TRACES = 200
 """So many traces that have ended are remembered, for what belongs to them and comes later."""
 
+NO_OUTPUT = object()
+"""What a run has that came to no final output; `None` may be one."""
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -53,6 +56,7 @@ class Call:
     trace: OpenTrace | None = None
     llm: OpenLlm | None = None
     result: Any = None
+    output: Any = NO_OUTPUT
     asked: dict[str, tuple[str, str]] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
     guardrails: dict[str, list[tuple[OpenTrace, str]]] = field(default_factory=dict)

@@ -54,13 +54,21 @@ class Recording:
 
 
 @contextmanager
-def recording(folder: Path, redactor: Redactor | None = None, **roles: str) -> Iterator[Recording]:
-    """Record what runs inside."""
-    journal = Journal(folder / f"{uuid.uuid4().hex}.journal")
-    OPEN_JOURNALS.append(journal)
+def recording(
+    folder: Path,
+    redactor: Redactor | None = None,
+    *,
+    journal: Journal | None = None,
+    run_key: str = "run",
+    **roles: str,
+) -> Iterator[Recording]:
+    """Record what runs inside, into a new journal or a given one."""
+    if journal is None:
+        journal = Journal(folder / f"{uuid.uuid4().hex}.journal")
+        OPEN_JOURNALS.append(journal)
     notes: list[str] = []
-    recorder = Recorder(journal, "run", redactor or Redactor(), roles=dict(roles), note=notes.append)
-    live = LiveFold(journal, "run")
+    recorder = Recorder(journal, run_key, redactor or Redactor(), roles=dict(roles), note=notes.append)
+    live = LiveFold(journal, run_key)
     recorder.append(EventKind.RUN_START, body={"name": "test"}, urgent=True)
     install.install()
     token = ACTIVE.set(recorder)
@@ -68,7 +76,6 @@ def recording(folder: Path, redactor: Redactor | None = None, **roles: str) -> I
         yield Recording(journal, live, notes)
     finally:
         ACTIVE.reset(token)
-        install.uninstall()
 
 
 def rows(traces: list[Trace]) -> list[tuple[str, str | None, str, str, str | None, str]]:
