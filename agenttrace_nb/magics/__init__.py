@@ -66,7 +66,9 @@ def _warm_up(loop: asyncio.AbstractEventLoop, rooms: Iterator[str]) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take everything away that `load` added, and end what is being traced."""
+    """Take everything away that `load` and traced cells added, and end what is being traced."""
+    from agenttrace_nb.capture.install import uninstall
+
     magics = _loaded(shell)
     if magics is None:
         return
@@ -83,6 +85,7 @@ def unload(shell: InteractiveShell) -> None:
     matchers = getattr(shell.Completer, "custom_matchers", [])
     matchers[:] = [m for m in matchers if m.__module__ != f"{__name__}.completion"]
     forget_options()
+    uninstall()
 
 
 def _loaded(shell: InteractiveShell) -> AgentTraceMagics | None:

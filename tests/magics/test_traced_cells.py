@@ -160,6 +160,39 @@ def test_a_cell_without_agents_waits_for_no_sdk(tmp_path: Path) -> None:
         assert fresh.run("%trace_agents status").status == "ok"
 
 
+SNAPSHOT = """
+import sys
+import agents.run, openai.resources.chat.completions as chat, openai.resources.responses as responses
+from agents.tracing import get_trace_provider
+def snapshot():
+    return [
+        [type(p).__name__ for p in get_trace_provider()._multi_processor._processors],
+        type(agents.run.get_default_agent_runner()).__name__,
+        [id(vars(c)[n]) for c in (chat.AsyncCompletions, chat.Completions) for n in ("create", "parse")],
+        [id(vars(c)["create"]) for c in (responses.AsyncResponses, responses.Responses)],
+        [type(finder).__name__ if not isinstance(finder, type) else finder.__name__ for finder in sys.meta_path],
+    ]
+before = snapshot()
+"""
+
+
+def test_unloading_leaves_the_sdk_as_it_was_and_loading_again_traces_again(tmp_path: Path) -> None:
+    with Kernel(tmp_path, AGENTTRACE_MLFLOW="off") as fresh:
+        for cell in (
+            SNAPSHOT,
+            AGENTS.replace("set_trace_processors([])", ""),
+            "%%trace_agents\nawait Runner.run(adder(), 'x')",
+        ):
+            assert fresh.run(cell).status == "ok"
+        assert fresh.value("snapshot() != before")
+        assert fresh.run("%unload_ext agenttrace_nb").status == "ok"
+        assert fresh.value("snapshot()") == fresh.value("before")
+        assert fresh.run("await Runner.run(adder(), 'untraced')").status == "ok"
+        fresh.run("%load_ext agenttrace_nb")
+        assert fresh.run("%%trace_agents --case again\nawait Runner.run(adder(), 'x')").status == "ok"
+        assert fresh.value("(at.last()._started().run.case, len(at.last().traces))") == ("again", 1)
+
+
 def test_an_idle_kernel_imports_what_the_first_traced_cell_needs_but_no_sdk(tmp_path: Path) -> None:
     with Kernel(tmp_path, AGENTTRACE_MLFLOW="off") as fresh:
         assert fresh.run("%load_ext agenttrace_nb").status == "ok"
