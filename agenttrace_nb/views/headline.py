@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ from agenttrace_nb.views import labels
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from agenttrace_nb.spans import Span
     from agenttrace_nb.views.rows import Rows
 
 
@@ -75,7 +71,7 @@ def headline(run: CellRun | Trace, rows: Rows, *, timed: bool = True) -> Headlin
         title=one_line(_title(run), labels.NAME_LIMIT),
         about=one_line(_about(run), labels.NAME_LIMIT),
         status=status,
-        figures=tuple(_figures(run, rows.spans, len(origins), timed=timed)),
+        figures=tuple(_figures(run, rows, len(origins), timed=timed)),
         why=why,
         why_row=why_row,
     )
@@ -101,33 +97,24 @@ def _about(run: CellRun | Trace) -> str:
     return " · ".join(parts)
 
 
-def _figures(run: CellRun | Trace, spans: Sequence[Span], errors: int, *, timed: bool) -> list[Figure]:
+def _figures(run: CellRun | Trace, rows: Rows, errors: int, *, timed: bool) -> list[Figure]:
     figures: list[Figure] = []
     if timed and run.end_ns is not None:
         value, unit = fmt.seconds((run.end_ns - run.start_ns) / NS_PER_S).split(" ", 1)
         figures.append(Figure("duration", value, unit))
-    of_kind = Counter(s.kind for s in spans)
-    agents = len({s.agent or s.name for s in spans if s.kind is SpanKind.AGENT})
-    counts = [("agents", agents, "agent"), ("turns", of_kind[SpanKind.TURN], "turn")]
-    if not of_kind[SpanKind.TURN]:
-        counts.append(("llm_calls", of_kind[SpanKind.LLM], "LLM call"))
-    counts.append(("tools", of_kind[SpanKind.TOOL], "tool call"))
+    tally = rows.tally
+    counts = [("agents", tally.agents, "agent"), ("turns", tally.kinds[SpanKind.TURN], "turn")]
+    if not tally.kinds[SpanKind.TURN]:
+        counts.append(("llm_calls", tally.kinds[SpanKind.LLM], "LLM call"))
+    counts.append(("tools", tally.kinds[SpanKind.TOOL], "tool call"))
     figures += [Figure(key, str(n), fmt.plural(n, word)) for key, n, word in counts if n]
-    calls = [s for s in spans if s.kind is SpanKind.LLM]
-    tokens = _sum(calls, "input_tokens", "output_tokens")
-    if tokens is not None:
-        figures.append(Figure("tokens", fmt.count(tokens), "tokens"))
-    cost = _sum(calls, "cost_usd")
-    if cost is not None:
-        figures.append(Figure("cost", fmt.usd(cost), ""))
+    if tally.tokens is not None:
+        figures.append(Figure("tokens", fmt.count(tally.tokens), "tokens"))
+    if tally.cost_usd is not None:
+        figures.append(Figure("cost", fmt.usd(tally.cost_usd), ""))
     if errors:
         figures.append(Figure("errors", str(errors), fmt.plural(errors, "error")))
     return figures
-
-
-def _sum(calls: Sequence[Span], *fields: str) -> float | None:
-    known = [v for s in calls for f in fields if (v := getattr(s, f)) is not None]
-    return sum(known) if known else None
 
 
 def _why(run: CellRun | Trace, rows: Rows, origins: list[int]) -> tuple[str | None, int | None]:

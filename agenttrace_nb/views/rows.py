@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.spans import Span, SpanKind, Status
+from agenttrace_nb.views.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,16 +26,20 @@ class Rows:
     ----------
     spans
         The span of each row.
+    tally
+        What the rows come to.
     parents
         The row that each row hangs under; `TOP` for the root of a trace and for a span whose parent is not known.
     """
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
+        self.tally = Tally()
         self.spans: list[Span] = []
         self.parents: list[int] = []
         self._row_of: dict[tuple[str, str], int] = {}
         self._waiting: dict[tuple[str, str], list[int]] = {}
         self._above_others: set[int] = set()
+        self._failed: set[int] = set()
         self._repeating: set[int] | None = None
         self.take(spans)
 
@@ -53,9 +58,15 @@ class Rows:
                 row = self._row_of[key] = len(self.spans)
                 self.spans.append(span)
                 self.parents.append(TOP)
-                changed.update(self._adopt(key, row))
+                if key in self._waiting:
+                    changed.update(self._adopt(key, row))
             self.spans[row] = span
             self._hang(row, span)
+            self.tally.put(row, span)
+            if span.error is not None or span.status is Status.ERROR:
+                self._failed.add(row)
+            else:
+                self._failed.discard(row)
             changed.add(row)
         return sorted(changed)
 
@@ -106,7 +117,7 @@ class Rows:
 
     def error_origins(self) -> list[int]:
         """Return the rows in which an error began: failed, and no failed row below them explains it."""
-        failed = [row for row, span in enumerate(self.spans) if span.status is Status.ERROR]
+        failed = [row for row in sorted(self._failed) if self.spans[row].status is Status.ERROR]
         explained: set[int] = set()
         for row in failed:
             above = self.parents[row]
@@ -123,12 +134,10 @@ class Rows:
 
     def _find_repeating(self) -> set[int]:
         found = set()
-        for row, span in enumerate(self.spans):
-            parent = self.parents[row]
-            if span.error is None or parent == TOP:
-                continue
-            above = self.spans[parent].error
-            if above is not None and above.type == span.error.type:
+        for row in self._failed:
+            error, parent = self.spans[row].error, self.parents[row]
+            above = None if parent == TOP else self.spans[parent].error
+            if error is not None and above is not None and above.type == error.type:
                 found.add(parent)
         return found
 

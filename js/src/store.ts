@@ -21,7 +21,7 @@ export class RunStore {
   /** Counts changes of contents. */
   readonly contents = signal(0);
   /** Whether anything answers. A page and a notebook without a kernel only have what they were saved with. */
-  readonly connected: boolean;
+  readonly connected = signal(true);
   readonly problem = signal<string | undefined>(undefined);
 
   #seq = 0;
@@ -34,7 +34,7 @@ export class RunStore {
 
   constructor(ask?: (message: Ask) => void) {
     this.#ask = ask;
-    this.connected = ask !== undefined;
+    this.connected.value = ask !== undefined;
   }
 
   /** Takes a frame. One that builds on a frame that never came is not used; everything is asked for instead. */
@@ -85,9 +85,9 @@ export class RunStore {
 
   /** Asks for the whole content of a row. A kernel that is busy answers when the cell ends. */
   want(row: number): void {
-    if (!this.#ask || this.#wanted.has(row)) return;
+    if (this.#wanted.has(row)) return;
     this.#wanted.add(row);
-    this.#ask({ kind: "want", rows: [row] });
+    this.#say({ kind: "want", rows: [row] });
   }
 
   /** The run's clock in ms; it stands still when the run is over or nothing is heard of it. */
@@ -103,9 +103,19 @@ export class RunStore {
   }
 
   #resync(): void {
-    if (this.#resyncing || !this.#ask) return;
+    if (this.#resyncing) return;
     this.#resyncing = true;
-    this.#ask({ kind: "resync" });
+    this.#say({ kind: "resync" });
+  }
+
+  #say(message: Ask): void {
+    if (!this.#ask) return;
+    try {
+      this.#ask(message);
+    } catch {
+      // Saved widget state without a kernel: the model is there, its line is dead.
+      this.connected.value = false;
+    }
   }
 }
 

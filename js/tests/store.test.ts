@@ -84,6 +84,16 @@ describe("a store", () => {
     expect(asked.length).toBe(2);
   });
 
+  it("knows that it is not connected when asking fails", () => {
+    const store = new RunStore(() => {
+      throw new Error("comm is not live");
+    });
+    store.receive(frames[0]);
+    expect(store.connected.value).toBe(true);
+    store.want(0);
+    expect(store.connected.value).toBe(false);
+  });
+
   it("lets its clock stand still when nothing is heard for long", () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     try {

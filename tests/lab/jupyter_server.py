@@ -24,7 +24,7 @@ TOKEN = "token-of-the-test-server"
 START_S = 60
 STOP_S = 10
 CELL_MS = 60_000
-QUIET_SETTINGS = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
+QUIET_SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 def notebook(*cells: str) -> dict[str, Any]:
@@ -75,11 +75,11 @@ def jupyter(folder: Path, app: str = "lab", settings: dict[str, dict[str, Any]] 
     """Start a server of its own: own settings, workspaces and kernels' state, nothing of the user's."""
     root = folder / "notebooks"
     root.mkdir(parents=True)
-    for package, plugins in {**QUIET_SETTINGS, **(settings or {})}.items():
+    for package, plugins in (settings or {}).items():
         for plugin, values in plugins.items():
-            file = folder / "settings" / package / f"{plugin}.jupyterlab-settings"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values), "utf-8")
+            _set(folder, package, plugin, values)
+    for plugin, values in QUIET_SETTINGS.items():
+        _set(folder, "@jupyterlab/apputils-extension", plugin, values)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -106,6 +106,12 @@ def jupyter(folder: Path, app: str = "lab", settings: dict[str, dict[str, Any]] 
             yield server
         finally:
             _end(server, process)
+
+
+def _set(folder: Path, package: str, plugin: str, values: dict[str, Any]) -> None:
+    file = folder / "settings" / package / f"{plugin}.jupyterlab-settings"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(values), "utf-8")
 
 
 def _end(server: Server, process: subprocess.Popen[bytes]) -> None:

@@ -270,7 +270,7 @@ def test_large_content_is_asked_for_when_it_is_looked_at(harness: Harness) -> No
     b.add(SpanKind.TOOL, "large", 0, 1, content_in="x" * 9_000 + "the end", content_out="ok")
     harness.start(frame(*_alone(b, 1)))
     harness.row("large").click()
-    expect(harness.detail).to_contain_text("The beginning. The whole (9 kB) is on its way.")
+    expect(harness.detail).to_contain_text("The beginning. The whole (9 kB) comes when the kernel answers.")
     assert harness.sent() == [{"kind": "want", "rows": [0]}]
     whole = json.dumps({"input": "the whole", "output": "ok"}).encode()
     harness.content(0, 0, 2, whole[:10])

@@ -75,19 +75,17 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   );
 }
 
+// A busy kernel answers when the cell has ended: this has no time limit and needs none.
 function Fetch({ view, row, content }: { view: ViewState; row: number; content: Content | undefined }) {
   const { store } = view;
   useEffect(() => store.want(row), [row, content]);
+  const what = content ? "The beginning. The whole" : "The content";
   const size = content?.clipped ? ` (${bytes(content.clipped)})` : "";
-  if (!store.connected) {
-    return content ? <p class="agtr-hint">The beginning. The whole{size} was not kept here.</p> : null;
-  }
-  const running = store.head.value?.ended === null;
-  const when = running ? "comes as soon as the kernel has time" : "is on its way";
+  const fate = store.connected.value ? "comes when the kernel answers" : "was not kept here";
   return (
     <p class="agtr-hint">
-      {content ? "The beginning. The whole" : "The content"}
-      {size} {when}.
+      {what}
+      {size} {fate}.
     </p>
   );
 }

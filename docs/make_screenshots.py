@@ -1,0 +1,70 @@
+"""Makes the pictures of the README from a real run: the quickstart in a real JupyterLab, in light and in dark.
+
+.venv/bin/python docs/make_screenshots.py
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from lab.jupyter_server import chromium_browser, jupyter, opened  # noqa: E402 - from the tests, just added
+from requirements_met import chromium  # noqa: E402 - as above
+
+if TYPE_CHECKING:
+    from lab.jupyter_server import NotebookPage, Server
+    from playwright.sync_api import Browser
+
+QUICKSTART = ROOT / "notebooks" / "01_quickstart.ipynb"
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+LIMIT_S = 120
+
+
+def main() -> None:
+    """Run the notebook once for each theme and write the pictures."""
+    with tempfile.TemporaryDirectory() as folder, chromium_browser(chromium()) as browser:
+        for name, theme in THEMES.items():
+            settings = {"@jupyterlab/apputils-extension": {"themes": {"theme": theme}}}
+            with jupyter(Path(folder) / name, settings=settings) as server:
+                _picture(server, browser, ROOT / "docs" / "img" / f"trace_view_{name}.png")
+
+
+def _picture(server: Server, browser: Browser, target: Path) -> None:
+    shutil.copy(QUICKSTART, server.root)
+    shutil.copytree(QUICKSTART.parent / "recordings", server.root / "recordings")
+    sources = ["".join(cell["source"]) for cell in json.loads(QUICKSTART.read_text("utf-8"))["cells"]]
+    traced = next(at for at, source in enumerate(sources) if source.startswith("%%trace_agents"))
+    with opened(browser, server, QUICKSTART.name, device_scale_factor=2) as page:
+        page.command("application:toggle-left-area")
+        for at in range(traced + 1):
+            page.run(at, wait=False)
+        _wait(page)
+        cell = page.page.locator(".jp-Notebook .jp-Cell").nth(traced)
+        cell.locator(".agtr-row").first.wait_for()
+        page.page.locator(".jp-Notebook .jp-Cell").nth(traced + 1).click()
+        cell.scroll_into_view_if_needed()
+        time.sleep(1)
+        cell.screenshot(path=target)
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1000:.0f} kB")
+
+
+def _wait(page: NotebookPage) -> None:
+    until = time.monotonic() + LIMIT_S
+    time.sleep(1)
+    while page.busy():
+        if time.monotonic() > until:
+            msg = f"the quickstart did not end within {LIMIT_S} s"
+            raise TimeoutError(msg)
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

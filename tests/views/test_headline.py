@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from views.sample_runs import START_NS, Build, planner_executor
+
+from agenttrace_nb.spans import CellRun, SpanError, SpanKind, Status
+from agenttrace_nb.views.headline import headline
+from agenttrace_nb.views.rows import Rows
+
+
+def figures(b: Build) -> dict[str, str]:
+    head = headline(b.close(1500), Rows(b.trace.spans))
+    return {figure.key: f"{figure.value} {figure.unit}".strip() for figure in head.figures}
+
+
+def test_the_head_of_a_run_says_what_it_is_and_what_it_came_to() -> None:
+    run, (trace,) = planner_executor()
+    head = headline(run, Rows(trace.spans))
+    assert (head.title, head.about) == ("planner-executor", "case task-17 · trial 2 · cell [12]")
+    assert head.line() == "4.21 s · 3 agents · 5 turns · 7 tool calls · 7.7k tokens · $0.031 · 1 error"
+
+
+def test_what_is_unknown_is_left_out_and_not_zero() -> None:
+    b = Build()
+    b.add(SpanKind.LLM, "m", 0, 1)
+    assert figures(b) == {"duration": "1.50 s", "llm_calls": "1 LLM call"}
+
+
+def test_tokens_of_the_calls_are_summed_where_they_are_known() -> None:
+    b = Build()
+    b.add(SpanKind.LLM, "m", 0, 1, input_tokens=10, cost_usd=0.5)
+    b.add(SpanKind.LLM, "m", 0, 1, output_tokens=5)
+    b.add(SpanKind.AGENT, "a", 0, 1, input_tokens=999, cost_usd=9.0)
+    assert figures(b) | {"tokens": "15 tokens", "cost": "$0.50"} == figures(b)
+
+
+def test_an_agent_that_runs_twice_is_one_agent() -> None:
+    b = Build()
+    for _ in range(2):
+        b.add(SpanKind.AGENT, "a", 0, 1, agent="a")
+    assert figures(b)["agents"] == "1 agent"
+
+
+def test_figures_follow_spans_that_change() -> None:
+    b = Build()
+    span = b.add(SpanKind.OTHER, "?", 0, None)
+    rows = Rows([span])
+    span.kind, span.input_tokens, span.cost_usd = SpanKind.LLM, 10, 0.25
+    rows.take([span])
+    span.input_tokens, span.cost_usd = 30, 0.75
+    rows.take([span])
+    rows.take([span])
+    assert headline(b.close(1500), rows).line() == "1.50 s · 1 LLM call · 30 tokens · $0.75"
+    span.kind = SpanKind.AGENT
+    rows.take([span])
+    assert headline(b.trace, rows).line() == "1.50 s · 1 agent"
+
+
+def test_the_reason_of_a_failure_is_the_step_in_which_it_began() -> None:
+    b = Build()
+    agent = b.add(SpanKind.AGENT, "agent", 0, 1, error=SpanError("agent failed", "AgentsException"))
+    b.add(SpanKind.TOOL, "tool", 0, 1, agent, error=SpanError("no\nseat", "LookupError", http_status=404))
+    head = headline(b.close(1), Rows(b.trace.spans))
+    assert (head.why, head.why_row) == ("tool: LookupError: no seat (HTTP 404)", 1)
+
+
+def test_an_error_outside_any_step_is_the_reason_too() -> None:
+    error = SpanError("'x' is not defined", "NameError")
+    run = CellRun(key="k", name="cell", start_ns=START_NS, end_ns=START_NS, status=Status.ERROR, error=error)
+    head = headline(run, Rows())
+    assert (head.why, head.why_row, head.status) == ("NameError: 'x' is not defined", None, Status.ERROR)
+
+
+def test_a_trace_on_its_own_is_named_by_its_tags() -> None:
+    b = Build(name="Agent workflow")
+    b.trace.tags |= {"arch": "triage", "case": "7"}
+    head = headline(b.close(1), Rows())
+    assert (head.title, head.about) == ("triage", "case 7")
+    b.trace.tags.clear()
+    assert headline(b.trace, Rows()).title == "Agent workflow"
