@@ -23,11 +23,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from agenttrace_nb.analysis.search import load, search
+    from agenttrace_nb.analysis.trace_set import TraceSet
     from agenttrace_nb.capture.active import set_role
     from agenttrace_nb.config import OptionError
     from agenttrace_nb.replay import replay, save_recording
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
-    from agenttrace_nb.tracing import Run, last, trace
+    from agenttrace_nb.tracing import Run, last, show, trace
 
 __all__ = [
     "Agent",
@@ -40,9 +42,12 @@ __all__ = [
     "SpanKind",
     "Status",
     "Trace",
+    "TraceSet",
     "last",
+    "load",
     "replay",
     "save_recording",
+    "search",
     "set_role",
     "trace",
 ]
@@ -58,10 +63,14 @@ _HOME_OF = {
     "SpanKind": "spans",
     "Status": "spans",
     "Trace": "spans",
+    "TraceSet": "analysis.trace_set",
     "last": "tracing",
+    "load": "analysis.search",
     "replay": "replay",
     "save_recording": "replay",
+    "search": "analysis.search",
     "set_role": "capture.active",
+    "show": "tracing",
     "trace": "tracing",
 }
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agenttrace_nb.config import CellInfo, Live, Rule
+    from agenttrace_nb.spans import Trace
 
-__all__ = ["Run", "last", "trace"]
+__all__ = ["Run", "last", "show", "trace"]
 
 
 def trace(
@@ -87,3 +88,29 @@ def trace(
     texts = {name: None if value is None else config.check_text(name, value) for name, value in named.items()}
     cell = cell or config.CellInfo()
     return Run(settings, texts, config.check_roles(roles or {}), config.check_tags(tags or {}), cell)
+
+
+def show(what: Run | Trace | str) -> None:
+    """Show a run or a trace below the current cell.
+
+    Parameters
+    ----------
+    what
+        A run, a trace, or an id that `agenttrace_nb.load` takes.
+
+    Raises
+    ------
+    LookupError
+        If there is nothing of that id.
+
+    Examples
+    --------
+    >>> show(last())  # doctest: +SKIP
+    """
+    if isinstance(what, Run):
+        what.show()
+        return
+    from agenttrace_nb.analysis.search import load
+    from agenttrace_nb.views.live import display_trace
+
+    display_trace(load(what) if isinstance(what, str) else what)

@@ -117,7 +117,7 @@ class Run:
             self._success = False
         body: dict[str, Any] = {"status": status.value, "success": self._success}
         if error is not None and status is Status.ERROR:
-            body["error"] = describe(error)
+            body["error"] = describe(error, sensitive=self._recorder.sensitive)
         self._recorder.append(EventKind.RUN_END, body=body, urgent=True)
         self._leave()
         if self._view is not None:

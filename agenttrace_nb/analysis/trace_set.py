@@ -1,0 +1,180 @@
+"""A set of traces, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.spans import SpanKind, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from agenttrace_nb.spans import Span, Trace
+
+SPAN_COLUMNS = (
+    "trace_id", "span_id", "parent_id", "run_id", "kind", "name", "agent", "role", "status", "error_type", "started_at",
+    "duration_s", "ttft_s", "input_tokens", "output_tokens", "cost_usd", "model", "arch", "case", "trial",
+)  # fmt: skip
+TRACE_COLUMNS = (
+    "trace_id", "run_id", "arch", "case", "trial", "status", "success", "started_at", "latency_s", "turns", "llm_calls",
+    "tool_calls", "tool_errors", "handoffs", "input_tokens", "output_tokens", "cost_usd",
+)  # fmt: skip
+_WHOLE = ("input_tokens", "output_tokens", "turns", "llm_calls", "tool_calls", "tool_errors", "handoffs")
+_REAL = ("duration_s", "latency_s", "ttft_s", "cost_usd")
+_TRUTH = ("success",)
+_SHOWN = 20
+
+
+class TraceSet:
+    """Traces that a search found: iterable, and as pandas frames.
+
+    Parameters
+    ----------
+    traces
+        The traces.
+    success
+        What was said of the runs they belong to, by run id.
+    truncated
+        Whether there were more than were asked for.
+
+    Examples
+    --------
+    >>> from agenttrace_nb.spans import Trace
+    >>> found = TraceSet([Trace.from_messages([{"role": "assistant", "content": "hi"}])])
+    >>> len(found), int(found.traces()["llm_calls"][0])
+    (1, 1)
+    """
+
+    def __init__(
+        self, traces: Iterable[Trace], *, success: Mapping[str, bool | None] | None = None, truncated: bool = False
+    ) -> None:
+        self._traces = list(traces)
+        self._success = dict(success or {})
+        self.truncated = truncated
+
+    def __iter__(self) -> Iterator[Trace]:
+        """Give the traces, newest first."""
+        return iter(self._traces)
+
+    def __len__(self) -> int:
+        """Count the traces."""
+        return len(self._traces)
+
+    def __getitem__(self, at: int) -> Trace:
+        """Return one trace."""
+        return self._traces[at]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why a trace is not complete, by trace id, for those that are not."""
+        return {t.trace_id: t.problem for t in self._traces if t.problem}
+
+    def traces(self) -> pd.DataFrame:
+        """Return one row for each trace.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns as in `TRACE_COLUMNS`: ``latency_s`` in seconds, ``started_at`` in UTC, ``cost_usd`` in US dollars.
+            What is not known is null, never 0.
+        """
+        return _frame([self._trace_row(t) for t in self._traces], TRACE_COLUMNS)
+
+    def spans(self) -> pd.DataFrame:
+        """Return one row for each span.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns as in `SPAN_COLUMNS`: ``duration_s`` and ``ttft_s`` in seconds, ``started_at`` in UTC, ``cost_usd``
+            in US dollars. What is not known is null, never 0.
+        """
+        return _frame([_span_row(t, s) for t in self._traces for s in t.spans], SPAN_COLUMNS)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table of spans to a Parquet file."""
+        self.spans().to_parquet(path)
+
+    def _trace_row(self, trace: Trace) -> dict[str, Any]:
+        of = _by_kind(trace)
+        tools = of.get(SpanKind.TOOL, [])
+        return {
+            "trace_id": trace.trace_id,
+            "run_id": trace.run_id,
+            **_labels(trace),
+            "status": trace.status.value,
+            "success": self._success.get(trace.run_id or ""),
+            "started_at": trace.started_at,
+            "latency_s": trace.duration_s,
+            "turns": len(of.get(SpanKind.TURN, [])) or None,
+            "llm_calls": len(of.get(SpanKind.LLM, [])),
+            "tool_calls": len(tools),
+            "tool_errors": sum(s.status is Status.ERROR for s in tools),
+            "handoffs": len(of.get(SpanKind.HANDOFF, [])),
+            "input_tokens": trace.total("input_tokens"),
+            "output_tokens": trace.total("output_tokens"),
+            "cost_usd": trace.total("cost_usd"),
+        }
+
+    def __repr__(self) -> str:
+        """Return a short table."""
+        lines = [f"{len(self)} traces" + (", and there are more: raise limit=" if self.truncated else "")]
+        for trace in self._traces[:_SHOWN]:
+            took = "-" if trace.duration_s is None else f"{trace.duration_s:.2f} s"
+            arch, case = trace.tags.get("arch") or "-", trace.tags.get("case") or "-"
+            lines.append(f"  {trace.trace_id[:8]}  {trace.status.value:<11}  {took:>9}  {arch}  {case}")
+        if len(self) > _SHOWN:
+            lines.append(f"  ... {len(self) - _SHOWN} more; .traces() is the whole table")
+        if self.problems:
+            lines.append(f"{len(self.problems)} not complete: .problems says why")
+        return "\n".join(lines)
+
+
+def _by_kind(trace: Trace) -> dict[SpanKind, list[Span]]:
+    of: dict[SpanKind, list[Span]] = {}
+    for span in trace.spans:
+        of.setdefault(span.kind, []).append(span)
+    return of
+
+
+def _labels(trace: Trace) -> dict[str, str | None]:
+    return {name: trace.tags.get(name) for name in ("arch", "case", "trial")}
+
+
+def _span_row(trace: Trace, span: Span) -> dict[str, Any]:
+    return {
+        "trace_id": trace.trace_id,
+        "span_id": span.span_id,
+        "parent_id": span.parent_id,
+        "run_id": trace.run_id,
+        "kind": span.kind.value,
+        "name": span.name,
+        "agent": span.agent,
+        "role": span.role,
+        "status": span.status.value,
+        "error_type": span.error.type if span.error else None,
+        "started_at": span.started_at,
+        "duration_s": span.duration_s,
+        "ttft_s": span.ttft_s,
+        "input_tokens": span.input_tokens,
+        "output_tokens": span.output_tokens,
+        "cost_usd": span.cost_usd,
+        "model": span.model,
+        **_labels(trace),
+    }
+
+
+def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    kinds: dict[str, str] = {
+        name: "Int64" if name in _WHOLE else "Float64" if name in _REAL else "boolean" if name in _TRUTH else "string"
+        for name in columns
+        if name != "started_at"
+    }
+    frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True)
+    return frame.astype(kinds)

@@ -1,0 +1,254 @@
+"""MLflow to traces: found by tag, session, status, time or text, also those that plain MLflow wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.config import OptionError, did_you_mean
+from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.target import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from mlflow import MlflowClient
+    from mlflow.entities import TraceInfo
+
+    from agenttrace_nb.spans import Trace
+
+_PAGE = 500
+_BATCH = 100
+_STATES = {"ok": "OK", "error": "ERROR", "cancelled": "ERROR", "interrupted": "ERROR", "running": "IN_PROGRESS"}
+_TRACE_ID = re.compile(r"\A(?:tr-)?([0-9a-f]{32})\Z")
+_MS_PER_S = 1000
+
+
+class NotFoundError(LookupError):
+    """There is no such trace or run."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search came to.
+
+    Attributes
+    ----------
+    traces
+        The traces, newest first. One that is not complete says so in `Trace.problem`.
+    success
+        What was said of the runs that they belong to, by run id; ``None`` where nothing was.
+    truncated
+        Whether there were more than were asked for.
+    """
+
+    traces: list[Trace] = field(default_factory=list)
+    success: dict[str, bool | None] = field(default_factory=dict)
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to search for; ``None`` stands for anything."""
+
+    experiment: str | None = None
+    arch: str | None = None
+    case: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    agent: str | None = None
+    session: str | None = None
+    status: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    filter: str | None = None
+    limit: int = 1000
+
+
+def read(uri: str, query: Query) -> Found:
+    """Return the traces of a tracking store that match.
+
+    Raises
+    ------
+    OptionError
+        If the experiment does not exist, a status is unknown, or MLflow refuses the filter.
+    """
+    client = _client(uri)
+    experiments = _experiments(client, query.experiment)
+    found = Found()
+    kept: list[Trace] = []
+    for infos in _pages(client, experiments, _filter(query)):
+        kept += [trace for trace in _traces(uri, infos) if _matches(trace, query)]
+        if len(kept) > query.limit:
+            break
+    found.traces, found.truncated = kept[: query.limit], len(kept) > query.limit
+    found.success = _success(client, found.traces)
+    return found
+
+
+def read_one(uri: str, name: str) -> Trace:
+    """Return a trace by its id, or by the id of a run that has exactly one.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none, or the run has several.
+    """
+    client = _client(uri)
+    match = _TRACE_ID.match(name)
+    traces = _traces_by_id(uri, [names.mlflow_trace_id(match[1])]) if match else []
+    if traces:
+        return traces[0]
+    infos = _of_run(client, name)
+    if not infos:
+        msg = f"there is no trace and no run {name!r} in {uri}; at.search() lists what there is"
+        raise NotFoundError(msg)
+    if len(infos) > 1:
+        ids = ", ".join(info.trace_id for info in infos[:5])
+        msg = f"run {name} has {len(infos)} traces; load one of them: {ids}{', ...' if len(infos) > 5 else ''}"  # noqa: PLR2004
+        raise NotFoundError(msg)
+    return next(_traces(uri, infos))
+
+
+def _client(uri: str) -> MlflowClient:
+    if reason := refusal(uri):
+        raise OptionError(reason)
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def _experiments(client: MlflowClient, name: str | None) -> list[str]:
+    known = {e.name: e.experiment_id for e in client.search_experiments()}
+    if name is None:
+        return list(known.values())
+    if name.startswith("id:"):
+        return [name[3:]]
+    if name not in known:
+        hint = did_you_mean(name, known)
+        msg = f"experiment={name!r} does not exist in {client.tracking_uri}; there are: {', '.join(known)}.{hint}"
+        raise OptionError(msg)
+    return [known[name]]
+
+
+def _filter(query: Query) -> str | None:
+    wanted = {**query.tags}
+    for tag in ("arch", "case"):
+        if (value := getattr(query, tag)) is not None:
+            wanted[tag] = value
+    parts = [f"tag.`{_quoted_name(name)}` = {_quoted(value)}" for name, value in wanted.items()]
+    if query.session is not None:
+        parts.append(f"metadata.`{names.TRACE_SESSION}` = {_quoted(query.session)}")
+    if query.status is not None:
+        if query.status not in _STATES:
+            hint = did_you_mean(query.status, _STATES)
+            msg = f"status={query.status!r} is not allowed; it must be one of {', '.join(_STATES)}.{hint}"
+            raise OptionError(msg)
+        parts.append(f"trace.status = '{_STATES[query.status]}'")
+    if query.text is not None:
+        parts.append(f"trace.text LIKE {_quoted(f'%{query.text}%')}")
+    if query.since is not None:
+        parts.append(f"trace.timestamp_ms >= {int(query.since.timestamp() * _MS_PER_S)}")
+    if query.until is not None:
+        parts.append(f"trace.timestamp_ms < {int(query.until.timestamp() * _MS_PER_S)}")
+    if query.filter is not None:
+        parts.append(query.filter)
+    return " AND ".join(parts) or None
+
+
+def _quoted(value: str) -> str:
+    # MLflow's filters have no escape: a value holds one kind of quote at most.
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    msg = f"{value!r} cannot be searched for: MLflow's filters take no text with both kinds of quotes"
+    raise OptionError(msg)
+
+
+def _quoted_name(name: str) -> str:
+    if "`" in name:
+        msg = f"tag {name!r} cannot be searched for: its name holds a backtick"
+        raise OptionError(msg)
+    return name
+
+
+def _pages(client: MlflowClient, experiments: list[str], wanted: str | None) -> Iterator[list[TraceInfo]]:
+    from mlflow.exceptions import MlflowException
+
+    token = None
+    while experiments:
+        try:
+            page = client.search_traces(
+                locations=experiments,
+                filter_string=wanted,
+                max_results=_PAGE,
+                order_by=["timestamp_ms DESC"],
+                page_token=token,
+                include_spans=False,
+            )
+        except MlflowException as error:
+            msg = f"MLflow refuses this search ({wanted}): {error.message}"
+            raise OptionError(msg) from error
+        yield [trace.info for trace in page]
+        token = page.token
+        if not token:
+            return
+
+
+def _of_run(client: MlflowClient, run_id: str) -> list[TraceInfo]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        return []
+    found = client.search_traces(locations=[run.info.experiment_id], run_id=run_id, include_spans=False)
+    return [trace.info for trace in found]
+
+
+def _traces(uri: str, infos: list[TraceInfo]) -> Iterator[Trace]:
+    for start in range(0, len(infos), _BATCH):
+        yield from _traces_by_id(uri, [info.trace_id for info in infos[start : start + _BATCH]])
+
+
+def _traces_by_id(uri: str, ids: list[str]) -> list[Trace]:
+    from mlflow.exceptions import MlflowException
+
+    from agenttrace_nb.mlflow_store import adapter
+    from agenttrace_nb.mlflow_store.restore import to_trace
+
+    whole = adapter.read_traces(uri, ids)
+    traces = []
+    for trace_id in ids:
+        # MLflow leaves incomplete traces out without a word; here they are read as far as they are stored.
+        stored: Any = whole.get(trace_id)
+        if stored is None:
+            try:
+                stored = adapter.read_partial(uri, trace_id)
+            except MlflowException:
+                continue
+        traces.append(to_trace(adapter.to_head(stored.info), adapter.to_records(stored)))
+    return traces
+
+
+def _matches(trace: Trace, query: Query) -> bool:
+    if query.agent is not None and not any(span.agent == query.agent for span in trace.spans):
+        return False
+    return query.status is None or trace.status.value == query.status
+
+
+def _success(client: MlflowClient, traces: list[Trace]) -> dict[str, bool | None]:
+    from mlflow.exceptions import MlflowException
+
+    said: dict[str, bool | None] = {}
+    for run_id in {trace.run_id for trace in traces if trace.run_id is not None}:
+        said[run_id] = None
+        with contextlib.suppress(MlflowException), warnings.catch_warnings():
+            tag = client.get_run(run_id).data.tags.get(names.SUCCESS)
+            said[run_id] = {"true": True, "false": False}.get(str(tag))
+    return said
