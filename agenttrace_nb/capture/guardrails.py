@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.capture.failures import WITHHELD
+from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, Call, OpenSpan, OpenTrace
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import Status
@@ -61,7 +62,7 @@ def _explain(call: Call, result: Any, error_type: str | None) -> None:
     info = result.output.output_info
     body: dict[str, Any] = {}
     if info is not None and call.sensitive:
-        body["attributes"] = {"output_info": info}
+        body["attributes"] = {"output_info": as_data(info)}
     if error_type is not None:
         reason = (str(info) if info is not None else "no reason given") if call.sensitive else WITHHELD
         body["error"] = {"type": error_type, "message": f"tripwire triggered: {reason}"}

@@ -79,21 +79,33 @@ def uninstall() -> None:
 class _AfterImport(importlib.abc.MetaPathFinder):
     """Calls `ensure` once the module ``agents`` has been imported."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Let the others find ``agents`` and watch it load."""
-        if name != "agents":
-            return None
-        self.remove()
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
-            load = spec.loader.exec_module
+    def __init__(self) -> None:
+        self._asking = False
 
-            def exec_module(module: ModuleType) -> None:
-                load(module)
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Let the others find ``agents`` and watch it load; somebody may only ask whether it is there."""
+        if name != "agents" or self._asking:
+            return None
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking = False
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            self._watch(spec.loader)
+        return spec
+
+    def _watch(self, loader: Any) -> None:
+        load = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            vars(loader).pop("exec_module", None)
+            load(module)
+            if _waiting is self:
+                self.remove()
                 quiet(ensure)()
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+        loader.exec_module = exec_module
 
     def remove(self) -> None:
         """Stop watching."""

@@ -3,58 +3,45 @@
 from __future__ import annotations
 
 import functools
-import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.declared import describe_mcp_tool
 from agenttrace_nb.capture.failures import WITHHELD
 from agenttrace_nb.capture.state import open_span_here
+from agenttrace_nb.capture.wrapping import WatchedObjects
 from agenttrace_nb.spans import SpanKind
 
-_watched: weakref.WeakSet[Any] = weakref.WeakSet()
-_ORIGINAL = "__agenttrace_nb_original__"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_servers = WatchedObjects()
 
 
 @quiet
 def watch(servers: Any) -> None:
     """Look at what an agent's MCP servers answer; the answers are passed on untouched."""
     for server in servers or ():
-        if hasattr(server, "__dict__") and server not in _watched:
-            server.call_tool = _passing_on(server.call_tool, _note_failure, own=vars(server).get("call_tool"))
-            server.list_tools = _passing_on(server.list_tools, _note_tools, own=vars(server).get("list_tools"))
-            _watched.add(server)
+        _servers.wrap(server, _WRAPPERS)
 
 
 @quiet
 def unwatch_all() -> None:
     """Leave the servers as they were found."""
-    for server in list(_watched):
-        for name in ("call_tool", "list_tools"):
-            _restore(server, name)
-        _watched.discard(server)
+    _servers.unwrap_all()
 
 
-def _restore(server: Any, name: str) -> None:
-    ours = vars(server).get(name)
-    if not hasattr(ours, _ORIGINAL):
-        return
-    own = getattr(ours, _ORIGINAL)
-    if own is None:
-        delattr(server, name)
-    else:
-        setattr(server, name, own)
+def _showing(note: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def wrapper(method: Any) -> Any:
+        @functools.wraps(method)
+        async def watched(*args: Any, **kwargs: Any) -> Any:
+            result = await method(*args, **kwargs)
+            note(result)
+            return result
 
+        return watched
 
-def _passing_on(method: Any, note: Any, *, own: Any) -> Any:
-    @functools.wraps(method)
-    async def watched(*args: Any, **kwargs: Any) -> Any:
-        result = await method(*args, **kwargs)
-        note(result)
-        return result
-
-    setattr(watched, _ORIGINAL, own)
-    return watched
+    return wrapper
 
 
 @quiet
@@ -73,3 +60,6 @@ def _note_tools(result: Any) -> None:
     span = open_span_here()
     if span is not None and span.kind is SpanKind.MCP:
         span.tools = [describe_mcp_tool(tool) for tool in result]
+
+
+_WRAPPERS = {"call_tool": _showing(_note_failure), "list_tools": _showing(_note_tools)}

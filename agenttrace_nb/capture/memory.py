@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from agents import get_current_trace
@@ -13,6 +11,7 @@ from agents import get_current_trace
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.failures import describe, status_of
 from agenttrace_nb.capture.state import CALL, TRACES, Call, OpenTrace, here
+from agenttrace_nb.capture.wrapping import WatchedObjects
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, span_id_of
 
@@ -20,28 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OPERATIONS = ("get_items", "add_items", "pop_item", "clear_session")
-_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+_sessions = WatchedObjects()
 
 
 @quiet
 def watch(session: Any) -> None:
     """Look at what a session is asked for while agents run; outside a run it is passed on untouched."""
-    if session is None or session in _watched:
+    if session is None:
         return
-    for name in _OPERATIONS:
-        operation = getattr(session, name, None)
-        if operation is not None:
-            setattr(session, name, _noting(operation, f"{type(session).__name__}.{name}", session))
-    _watched.add(session)
+
+    def noting(name: str) -> Callable[[Any], Any]:
+        return lambda operation: _noting(operation, f"{type(session).__name__}.{name}", session)
+
+    _sessions.wrap(session, {name: noting(name) for name in _OPERATIONS})
 
 
+@quiet
 def unwatch_all() -> None:
     """Leave the sessions as they were found."""
-    for session in list(_watched):
-        for name in _OPERATIONS:
-            with contextlib.suppress(AttributeError):
-                delattr(session, name)
-        _watched.discard(session)
+    _sessions.unwrap_all()
 
 
 def settle(trace: OpenTrace, call: Call) -> None:

@@ -11,6 +11,7 @@ from agents import TracingProcessor, get_current_trace
 from agenttrace_nb.capture import approvals, guardrails, memory, mlflow_spans, tools
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture.active import ACTIVE, quiet, role_of
+from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, NO_OUTPUT, TRACES, Call, OpenSpan, OpenTrace, reopen
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, Status, trace_id_of
@@ -131,7 +132,7 @@ class JournalProcessor(TracingProcessor):
 
 def _announce(open_: OpenTrace, trace: Any, call: Call | None) -> None:
     session = getattr(trace, "group_id", None) or (call.session if call else None) or open_.recorder.session
-    body = {"session": session, "metadata": getattr(trace, "metadata", None) or {}}
+    body = {"session": session, "metadata": as_data(getattr(trace, "metadata", None) or {})}
     if trace is not None:
         body["name"] = trace.name
     if open_.reopened or (call is not None and call.resumed):
@@ -366,7 +367,7 @@ def _other(_: OpenTrace, open_: OpenSpan, span: Any, body: dict[str, Any], __: d
     body["attributes"] = {"type": span.span_data.type}
     if open_.sensitive:
         kept = {k: v for k, v in exported.items() if k not in ("type", "name")}
-        body["attributes"]["data"] = kept["data"] if set(kept) == {"data"} else kept
+        body["attributes"]["data"] = as_data(kept["data"] if set(kept) == {"data"} else kept)
 
 
 _DETAILS = {

@@ -10,6 +10,7 @@ from agents.exceptions import ToolTimeoutError
 
 from agenttrace_nb.capture import approvals
 from agenttrace_nb.capture.failures import describe
+from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, Call, OpenSpan, OpenTrace
 from agenttrace_nb.spans import NS_PER_S, Status
 
@@ -63,7 +64,7 @@ def look_for_timeout(open_: OpenSpan, tool: Any, result: Any) -> None:
 def conclude_tool(trace: OpenTrace, open_: OpenSpan, span: Any, body: dict[str, Any], content: dict[str, Any]) -> None:
     """Add to a tool's end what its span knows."""
     data = span.span_data
-    attributes: dict[str, Any] = {"mcp": data.mcp_data} if data.mcp_data else {}
+    attributes: dict[str, Any] = {"mcp": as_data(data.mcp_data)} if data.mcp_data else {}
     if open_.sensitive:
         if open_.call_id is None and data.input is not None:
             content["input"] = data.input

@@ -422,9 +422,10 @@ async def test_a_failure_after_a_success_is_seen_in_a_trace_that_was_open_before
 
 async def test_what_a_tool_leaves_running_is_recorded_after_the_end(tmp_path: Path) -> None:
     left: list[asyncio.Task[None]] = []
+    over = asyncio.Event()
 
     async def tidy_up() -> None:
-        await asyncio.sleep(0.02)
+        await over.wait()
         with custom_span("tidy up"):
             await asyncio.sleep(0)
 
@@ -438,6 +439,7 @@ async def test_what_a_tool_leaves_running_is_recorded_after_the_end(tmp_path: Pa
         with recording(tmp_path) as rec:
             await Runner.run(assistant(bench, begin), "Go.")
             assert rec.traces[0].status is Status.OK
+        over.set()
         await left[0]
     late = rec.one("other")
     assert (late.name, late.status, late.parent_id) == ("tidy up", Status.OK, rec.one("tool").span_id)
@@ -447,9 +449,10 @@ async def test_what_a_tool_leaves_running_is_recorded_after_the_end(tmp_path: Pa
 
 async def test_what_comes_late_does_not_mend_a_failed_trace(tmp_path: Path) -> None:
     left: list[asyncio.Task[None]] = []
+    over = asyncio.Event()
 
     async def late() -> None:
-        await asyncio.sleep(0.02)
+        await over.wait()
         with custom_span("late"):
             pass
 
@@ -461,6 +464,7 @@ async def test_what_comes_late_does_not_mend_a_failed_trace(tmp_path: Path) -> N
     with recording(tmp_path) as rec:
         with pytest.raises(LookupError):
             doomed()
+        over.set()
         await left[0]
     assert rec.traces[0].status is Status.ERROR
     assert [body["status"] for kind, body in trace_events(rec) if kind == "trace-end"] == ["error", "error"]
