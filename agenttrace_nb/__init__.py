@@ -49,6 +49,7 @@ __all__ = [
     "save_recording",
     "search",
     "set_role",
+    "show",
     "trace",
 ]
 
