@@ -1,60 +1,33 @@
 """Redaction: what must not be stored is taken out before it is stored.
 
-Two kinds of rules apply by default. Secrets of a known form (keys of the usual vendors, bearer tokens, private keys,
-passwords in URLs) are replaced wherever they stand. Values whose name says that they are secret (``api_key``,
-``authorization``, ``password`` ...) are replaced by name, in JSON, in JSON inside strings, and as ``name=value``.
-The forms are those that the vendors document; a secret of an unknown form under an innocent name is not recognised.
+By default secrets of a known form are replaced wherever they stand (`agenttrace_nb.journal.secret_forms`: keys of the
+usual vendors, bearer tokens, JSON web tokens, private keys, passwords in URLs), and values whose name says that they
+are secret (`agenttrace_nb.journal.secret_names`: ``api_key``, ``authorization``, ``password``, ``refresh_token`` ...),
+in JSON, in texts that hold JSON, in assignments and in headers. The forms are those that the vendors document; a secret
+of an unknown form under an innocent name is not recognised.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
+import threading
 from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.journal.secret_forms import FORMS, FORMS_IN_ANY_CASE, MARK
+from agenttrace_nb.journal.secret_names import GATES, clean_named, is_schema, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Rule = str | re.Pattern[str] | Callable[[str], str]
 
-MARK = "[redacted]"
+_FAILED = "[redacted: a redaction rule failed]"
+_DEEP = "[redacted: too deep to be looked into]"
+_NO_FIELDS: frozenset[str] = frozenset()
 
-# Marker (lower case, looked for first, since most texts hold none) and the form of the secret. The forms match only
-# characters that stand unescaped in JSON, so that they can be replaced in encoded text.
-_FORMS: tuple[tuple[bytes, re.Pattern[bytes]], ...] = tuple(
-    (marker, re.compile(form))
-    for marker, form in (
-        (b"sk-", rb"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"),
-        (b"earer ", rb"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{8,}"),
-        (b"asic ", rb"(?i)(?<=basic )[A-Za-z0-9+/]{12,}={0,2}"),
-        (b"gh", rb"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-        (b"glpat-", rb"glpat-[A-Za-z0-9_-]{16,}"),
-        (b"akia", rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])"),
-        (b"asia", rb"(?<![A-Z0-9])ASIA[A-Z0-9]{16}(?![A-Z0-9])"),
-        (b"xox", rb"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
-        (b"aiza", rb"AIza[A-Za-z0-9_-]{30,}"),
-        (b"hf_", rb"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,}"),
-        (b"dapi", rb"(?<![A-Za-z0-9])dapi[0-9a-f]{32}"),
-        (b"eyj", rb"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-        (b"private key-", rb"(?<=PRIVATE KEY-----).+?(?=-----END)"),
-        (b"://", rb"(?<=://)[^\s/:@\"\\]+:[^\s/@\"\\]+(?=@)"),
-    )
-)
-_NAMES = (
-    "api[_-]?key|x-api-key|authorization|proxy-authorization|password|passwd|client[_-]?secret|secret[_-]?key|"
-    "aws_secret_access_key|(?:access|refresh|auth|session|bearer|id)[_-]token|private[_-]?key|set-cookie|cookie"
-)
-_NAME_MARKERS = (
-    b"api", b"authorization", b"passw", b"secret", b"s_token", b"h_token", b"n_token", b"r_token", b"d_token",
-    b"s-token", b"h-token", b"n-token", b"r-token", b"d-token", b"private", b"cookie",
-)  # fmt: skip
-_NAME = re.compile(rf"(?i)\A(?:{_NAMES})\Z")
-_NAMED_JSON = re.compile(rf'(?i)("(?:{_NAMES})"\s*:\s*")((?:[^"\\]|\\.)*)(?=")')
-_NAMED_TEXT = re.compile(rf"(?i)(?<![A-Za-z0-9])((?:{_NAMES})=)([^\s&\"',;]+)")
-
-
-_NUMBERS = itertools.count()
+_numbers: dict[tuple[Any, ...], int] = {}
+_numbers_lock = threading.Lock()
 
 
 class RedactionError(ValueError):
@@ -68,42 +41,52 @@ class Redactor:
     ----------
     rules
         The user's rules on top of the default ones: regular expressions (as text or compiled), whose matches are
-        replaced, or functions from text to text, applied to every string.
+        replaced, or functions from text to text; applied to every text, names of fields included.
     default
         Whether the default rules apply.
+
+    Attributes
+    ----------
+    number
+        The same for redactors with the same rules, and only for those.
 
     Raises
     ------
     RedactionError
-        If a rule is neither, or is not a valid regular expression.
+        If a rule is neither, is not a valid regular expression, or finds something in an empty text.
 
     Examples
     --------
-    >>> Redactor().clean(b'{"api_key": "abc", "n": 1}')
+    >>> Redactor().clean(b'{"api_key":"abc","n":1}')
     b'{"api_key":"[redacted]","n":1}'
     >>> Redactor([r"\d{4}-\d{4}"]).clean(b'"card 1234-5678"')
     b'"card [redacted]"'
     """
 
-    def __init__(self, rules: Sequence[Rule] = (), *, default: bool = True) -> None:
-        self._rules = [_as_function(rule) for rule in rules]
+    def __init__(self, rules: Sequence[Rule] | Rule = (), *, default: bool = True) -> None:
+        given = (rules,) if isinstance(rules, (str, re.Pattern)) or callable(rules) else tuple(rules)
+        self._rules = [_as_function(rule) for rule in given]
         self._default = default
-        self.number = next(_NUMBERS)
+        self.number = _number(default, given)
 
-    def clean(self, data: bytes) -> bytes:
-        """Return the JSON text without what the rules take out; the same object if there is nothing."""
-        if self._default:
-            low = data.lower()
-            for marker, form in _FORMS:
-                if marker in low:
-                    data = form.sub(MARK.encode(), data)
-            by_name = any(marker in low for marker in _NAME_MARKERS)
-        else:
-            by_name = False
-        if not by_name and not self._rules:
+    def clean(self, data: bytes, *, untouched: frozenset[str] = _NO_FIELDS) -> bytes:
+        """Return the JSON text without what the rules take out; the same object if there is nothing.
+
+        Parameters
+        ----------
+        data
+            Compact JSON.
+        untouched
+            Fields of the outermost mapping that no rule applies to; the names of its other fields stay too.
+        """
+        forms, by_name = _needed(data) if self._default else ([], False)
+        if not forms and not by_name and not self._rules:
             return data
         value = json.loads(data)
-        cleaned = self._walk(value, by_name=by_name)
+        try:
+            cleaned = _Pass([*forms, *self._rules], by_name=by_name).clean(value, untouched)
+        except RecursionError:
+            cleaned = {name: value[name] for name in untouched if name in value} if isinstance(value, dict) else _DEEP
         return data if cleaned == value else _dump(cleaned)
 
     def clean_text(self, text: str) -> str:
@@ -111,31 +94,75 @@ class Redactor:
         result: str = json.loads(self.clean(_dump(text)))
         return result
 
-    def _walk(self, value: Any, *, by_name: bool) -> Any:
+
+def _needed(data: bytes) -> tuple[list[Callable[[str], str]], bool]:
+    low = data.lower()
+    forms = [clean for gate, clean in FORMS if gate(data)]
+    forms += [clean for gate, clean in FORMS_IN_ANY_CASE if gate(low)]
+    by_name = any([gate(low) for gate in GATES])  # noqa: C419 - a generator costs more than it saves
+    return forms, by_name
+
+
+class _Pass:
+    """One walk through a value with the rules that are needed for it."""
+
+    def __init__(self, rules: list[Callable[[str], str]], *, by_name: bool) -> None:
+        self._by_name = by_name
+        self._rules = [clean_named, *rules] if by_name else rules
+
+    def clean(self, value: Any, untouched: frozenset[str]) -> Any:
+        if not untouched or not isinstance(value, dict):
+            return self._walk(value)
+        return {name: inner if name in untouched else self._named(name, inner) for name, inner in value.items()}
+
+    def _walk(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._text(value, by_name=by_name)
+            return self._text(value)
         if isinstance(value, list):
-            return [self._walk(v, by_name=by_name) for v in value]
+            return [self._walk(inner) for inner in value]
         if isinstance(value, dict):
-            return {
-                self._text(k, by_name=False): MARK
-                if by_name and isinstance(v, (str, list, dict)) and v and _NAME.match(k)
-                else self._walk(v, by_name=by_name)
-                for k, v in value.items()
-            }
+            return self._mapping(value)
         return value
 
-    def _text(self, text: str, *, by_name: bool) -> str:
-        if by_name:
-            text = _NAMED_JSON.sub(rf"\1{MARK}", text)
-            text = _NAMED_TEXT.sub(rf"\1{MARK}", text)
+    def _mapping(self, value: dict[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        told = value.get("name", value.get("key"))
+        if self._by_name and "value" in value and isinstance(told, str) and is_secret_name(told):
+            value = {**value, "value": MARK}  # {"name": "Authorization", "value": ...}
+        for name, inner in value.items():
+            key = self._text(name)
+            cleaned[key if key not in cleaned else f"{key} #{len(cleaned)}"] = self._named(name, inner)
+        return cleaned
+
+    def _named(self, name: str, value: Any) -> Any:
+        if self._by_name and is_secret_name(name) and _tells_something(value):
+            return MARK
+        return self._walk(value)
+
+    def _text(self, text: str) -> str:
         for rule in self._rules:
             text = rule(text)
         return text
 
 
+def _tells_something(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and not is_schema(value)
+    if isinstance(value, (bool, type(None))):
+        return False
+    return value not in ("", [])
+
+
 def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _number(default: bool, rules: tuple[Any, ...]) -> int:  # noqa: FBT001
+    with _numbers_lock:
+        try:
+            return _numbers.setdefault((default, *rules), len(_numbers))
+        except TypeError:  # a function object that cannot be compared: like no other
+            return _numbers.setdefault((object(),), len(_numbers))
 
 
 def _as_function(rule: object) -> Callable[[str], str]:
@@ -146,8 +173,7 @@ def _as_function(rule: object) -> Callable[[str], str]:
             msg = f"redact: {rule!r} is not a regular expression ({error})"
             raise RedactionError(msg) from error
     if isinstance(rule, re.Pattern):
-        pattern = rule
-        return lambda text: pattern.sub(MARK, text)
+        return _from_pattern(rule)
     if callable(rule):
         function = rule
 
@@ -156,8 +182,18 @@ def _as_function(rule: object) -> Callable[[str], str]:
             try:
                 return str(function(text))
             except Exception:
-                return "[redacted: a redaction rule failed]"
+                return _FAILED
 
         return checked
     msg = f"redact: {rule!r} is neither a regular expression nor a function from text to text"
     raise RedactionError(msg)
+
+
+def _from_pattern(pattern: re.Pattern[Any]) -> Callable[[str], str]:
+    if isinstance(pattern.pattern, bytes):
+        msg = f"redact: {pattern.pattern!r} is a regular expression for bytes; texts are searched, so leave out the b"
+        raise RedactionError(msg)
+    if pattern.search("") is not None:
+        msg = f"redact: {pattern.pattern!r} finds something in an empty text, and so everywhere; make it find more"
+        raise RedactionError(msg)
+    return lambda text: pattern.sub(MARK, text)

@@ -56,13 +56,8 @@ UNKNOWN = f"[not JSON: {__name__}.Unknown]"
 @given(JSON)
 def test_json_values_survive_as_they_are(value: Any) -> None:
     raw = encode(value)
-    assert json.loads(raw) == value
-    raw.decode("utf-8")
-
-
-@given(JSON)
-def test_the_text_has_no_line_breaks_of_its_own(value: Any) -> None:
-    assert b"\n" not in encode(value)
+    assert json.loads(raw.decode("utf-8")) == value
+    assert b"\n" not in raw
 
 
 def test_text_is_kept_as_utf8_and_not_as_escapes() -> None:
@@ -117,14 +112,6 @@ def test_stand_ins_that_pretend_to_be_anything_are_named() -> None:
     assert decoded({"m": MagicMock()}) == {"m": "[not JSON: unittest.mock.MagicMock]"}
     for pretended in (str, dict, list, bytes, int, float, datetime, BaseModel, Enum):
         assert decoded([Mock(spec=pretended), 1]) == ["[not JSON: unittest.mock.Mock]", 1]
-
-
-def test_an_object_whose_class_lies_is_named() -> None:
-    class Liar:
-        __class__ = dict  # type: ignore[assignment]
-
-    assert decoded([Liar(), 1])[1] == 1
-    assert decoded([Liar(), 1])[0].startswith("[not JSON: ")
 
 
 def test_arrays_are_named_and_their_scalars_are_numbers() -> None:
