@@ -44,12 +44,15 @@ def _picture(server: Server, browser: Browser, target: Path) -> None:
     traced = next(at for at, source in enumerate(sources) if source.startswith("%%trace_agents"))
     with opened(browser, server, QUICKSTART.name, device_scale_factor=2) as page:
         page.command("application:toggle-left-area")
-        for at in range(traced + 1):
+        # Twice: the first run in a kernel also loads what the SDK needs.
+        for at in (*range(traced + 1), traced):
             page.run(at, wait=False)
         _wait(page)
         cell = page.page.locator(".jp-Notebook .jp-Cell").nth(traced)
         cell.locator(".agtr-row").first.wait_for()
-        page.page.locator(".jp-Notebook .jp-Cell").nth(traced + 1).click()
+        # Neither a mark of the active cell nor one of the pointer belongs into the picture.
+        page.page.locator(".jp-Notebook .jp-Cell").nth(len(sources) - 1).click()
+        page.page.mouse.move(0, 0)
         cell.scroll_into_view_if_needed()
         time.sleep(1)
         cell.screenshot(path=target)

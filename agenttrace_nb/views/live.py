@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +139,19 @@ class LiveView:
         self._feed.pull()
         with self._feed.lock:
             return text_tree(self._feed.run, self._feed.rows, columns=columns, timed=not self._deterministic)
+
+
+def warm_up() -> None:
+    """Import what the first view in a notebook needs, on a thread: the first traced cell is then as quick as others."""
+    if _in_kernel(_shell()):
+        threading.Thread(target=_import_widget, name="agenttrace-warm-up", daemon=True).start()
+
+
+def _import_widget() -> None:
+    # What fails here fails again when it is needed, and is reported then.
+    with contextlib.suppress(Exception):
+        import agenttrace_nb.views.static_html
+        import agenttrace_nb.views.widget  # noqa: F401 - for its effect
 
 
 def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -> None:

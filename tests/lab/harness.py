@@ -70,12 +70,19 @@ class Harness:
         finally:
             context.close()
 
-    def start(self, snapshot: bytes | None = None, *, dark: bool = False, width: str = "auto") -> None:
+    def start(
+        self, snapshot: bytes | None = None, *, dark: bool = False, width: str = "auto", styles: bool = True
+    ) -> None:
         """Put the widget on the page; its state is this frame."""
         look = {"light": json.dumps(not dark), "background": "#111" if dark else "#fff"}
-        self.page.set_content(PAGE.format(css=bundle("trace_view.css"), width=width, **look))
+        css = bundle("trace_view.css") if styles else ""
+        self.page.set_content(PAGE.format(css=css, width=width, **look))
         self.page.evaluate(BOOT, bundle("trace_view.js"))
         self.page.evaluate("(data) => harness.start(data)", _text(snapshot) if snapshot else None)
+
+    def add_styles(self) -> None:
+        """Add the widget's styles, late."""
+        self.page.add_style_tag(content=bundle("trace_view.css"))
 
     def patch(self, frame: bytes) -> None:
         """Send a frame as the kernel would."""

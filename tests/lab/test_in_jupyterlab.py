@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -230,3 +231,24 @@ def test_a_notebook_that_is_not_trusted_still_reads_well(
     align = [cells.nth(at).evaluate("(e) => getComputedStyle(e).textAlign") for at in (0, 3)]
     assert align == ["left", "left"], "the tree and the bars need the left edge"
     assert "Error displaying widget" not in " ".join(text for text, seen in again.outputs() if seen)
+
+
+def test_a_traced_cell_of_the_quickstart_shows_its_agents_live(
+    lab: Server, open_notebook: Callable[..., NotebookPage], pytestconfig: pytest.Config
+) -> None:
+    folder = pytestconfig.rootpath / "notebooks"
+    cells = json.loads((folder / "01_quickstart.ipynb").read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    traced = next(at for at, source in enumerate(sources) if source.startswith("%%trace_agents"))
+    shutil.copytree(folder / "recordings", lab.root / "recordings")
+    page = open_notebook(lab, "quickstart.ipynb", *sources[: traced + 1])
+    for at in range(1, traced + 1):
+        page.run(at)
+    page.run(traced + 1, wait=False)
+    view = view_of(page, traced + 1)
+    expect(view.get_by_text("Triage", exact=True)).to_be_visible(timeout=30_000)
+    assert page.busy(), "the first agent is seen while the cell is running"
+    expect(view.get_by_text("Policy expert", exact=True)).to_be_visible(timeout=30_000)
+    expect(view.locator(".agtr-why")).to_contain_text("LookupError: seat 14A", timeout=30_000)
+    expect(view.locator(".agtr-figures")).to_contain_text("3 agents", timeout=30_000)
+    assert page.errors == []

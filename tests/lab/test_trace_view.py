@@ -82,6 +82,15 @@ def test_bars_have_the_colour_of_their_kind_and_failed_ones_that_of_failure(harn
     assert "#0b7a6f" in harness.bar_colours("get_user")
 
 
+def test_bars_have_colours_also_where_the_styles_come_late(harness: Harness) -> None:
+    harness.start(sample(), styles=False)
+    harness.settle()
+    harness.add_styles()
+    harness.settle()
+    harness.settle()
+    assert "#8a4fc7" in harness.bar_colours("gpt-4o")
+
+
 def test_when_a_run_has_failed_the_step_that_failed_is_chosen(harness: Harness) -> None:
     harness.start(sample())
     assert harness.chosen() == "book_flight"

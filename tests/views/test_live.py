@@ -111,6 +111,13 @@ def test_in_a_warm_kernel_the_first_tree_is_sent_well_within_300_ms(kernel: Kern
 
 
 @pytest.mark.kernel
+def test_a_kernel_can_be_warmed_up_so_that_the_first_view_is_quick(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    with Kernel(tmp_path, PYTHONPATH=str(pytestconfig.rootpath / "tests")) as cold:
+        cold.run("import sys, time\nfrom agenttrace_nb.views.live import warm_up\nwarm_up()")
+        assert cold.value("'anywidget' in sys.modules or time.sleep(3) or 'anywidget' in sys.modules") is True
+
+
+@pytest.mark.kernel
 def test_messages_are_few_however_many_spans_there_are(kernel: Kernel) -> None:
     code = """
 from views.sample_runs import Build

@@ -1,6 +1,6 @@
 // The time axis and the canvas with the bars: all that is drawn anew as time passes.
 
-import { type ReadonlySignal, useComputed } from "@preact/signals";
+import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Tick, ticks } from "../core/axis";
 import type { PageTheme } from "../theme";
@@ -56,8 +56,18 @@ export function Bars({ view, theme, area, from, to }: Props) {
     ticks: shown,
   };
   const themed = theme.value;
+  const again = useSignal(0);
+  again.value;
   useLayoutEffect(() => {
-    if (canvas.current) paint(canvas.current, width, picture, readPalette(canvas.current, themed.change));
+    if (!canvas.current) return;
+    const palette = readPalette(canvas.current, themed.change);
+    if (palette) {
+      paint(canvas.current, width, picture, palette);
+      return;
+    }
+    // A host may draw the view before it is part of the page, or before its styles are there.
+    const later = requestAnimationFrame(() => again.value++);
+    return () => cancelAnimationFrame(later);
   });
   const height = Math.max(picture.to - from, 0) * ROW_PX;
   const style = { top: `${from * ROW_PX}px`, left: `${left}px`, width: `${width}px`, height: `${height}px` };

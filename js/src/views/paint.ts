@@ -38,12 +38,13 @@ export const MARGIN_PX = 10;
 
 const palettes = new WeakMap<Element, { change: number; palette: Palette }>();
 
-/** The colours of the theme, read anew when it changes. */
-export function readPalette(element: Element, change: number): Palette {
+/** The colours of the theme, read anew when it changes; undefined while the page has not applied the styles. */
+export function readPalette(element: Element, change: number): Palette | undefined {
   const known = palettes.get(element);
   if (known?.change === change) return known.palette;
   const style = getComputedStyle(element);
   const token = (name: string) => style.getPropertyValue(`--agtr-${name}`).trim();
+  if (token("line-2") === "") return undefined;
   const palette = {
     kinds: KINDS.map((kind) => token(kind)),
     bad: token("bad"),

@@ -1,0 +1,71 @@
+"""What ``to_html`` writes, opened from the disk in a real browser; and the static twin with scripts switched off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from lab.harness import Harness
+from playwright.sync_api import expect
+from views.hostile import hostile_run
+from views.sample_runs import planner_executor
+
+from agenttrace_nb.views.page import write_page
+from agenttrace_nb.views.rows import Rows
+from agenttrace_nb.views.static_html import static_twin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.lab
+
+
+def open_file(harness: Harness, path: Path) -> None:
+    harness.page.goto(path.as_uri())
+    # The page itself is the one request there is.
+    harness.complaints[:] = [c for c in harness.complaints if c != f"request: {path.as_uri()}"]
+
+
+def test_a_page_opens_from_the_disk_and_asks_for_nothing(harness: Harness, tmp_path: Path) -> None:
+    open_file(harness, write_page(tmp_path / "run.html", *planner_executor()))
+    expect(harness.page.locator("[role=row]")).to_have_count(16)
+    harness.page.get_by_text("gpt-4o-mini").first.click()
+    expect(harness.page.locator(".agtr-detail")).to_contain_text("Rebook my flight to Boston")
+    assert not harness.page.locator(".agtr-static").is_visible(), "the twin is for pages without scripts"
+
+
+def test_hostile_text_in_a_page_does_not_run(harness: Harness, tmp_path: Path) -> None:
+    open_file(harness, write_page(tmp_path / "run.html", *hostile_run()))
+    grid = harness.page.locator("[role=treegrid]")
+    rows = int(grid.get_attribute("aria-rowcount") or 0)
+    grid.focus()
+    harness.page.keyboard.press("Home")
+    for _ in range(rows):
+        harness.page.keyboard.press("ArrowDown")
+    assert harness.page.evaluate("() => window.agtrHacked") is None
+
+
+def test_without_scripts_a_page_shows_its_static_twin(browser: Browser, tmp_path: Path) -> None:
+    with Harness.opened(browser, java_script_enabled=False) as harness:
+        harness.page.goto(write_page(tmp_path / "run.html", *planner_executor()).as_uri())
+        expect(harness.page.locator(".agtr-static table")).to_be_visible()
+        expect(harness.page.locator(".agtr-static")).to_contain_text("book_flight")
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["with its styles", "styles taken out"])
+def test_hostile_text_in_the_static_twin_does_not_run_or_stick_out(harness: Harness, *, trusted: bool) -> None:
+    run, (trace,) = hostile_run()
+    html = static_twin(run, Rows(trace.spans)).replace("<details>", "<details open>")
+    if not trusted:
+        before, _, after = html.partition("<style>")
+        html = before + after.partition("</style>")[2]
+    harness.page.set_content(f"<!doctype html><body>{html}</body>")
+    harness.settle()
+    assert harness.page.evaluate("() => window.agtrHacked") is None
+    assert harness.page.locator(":is(script, img, iframe, svg, a, math, form)").count() == 0
+    positions = harness.page.evaluate(
+        "() => [...new Set([...document.querySelectorAll('*')].map((e) => getComputedStyle(e).position))]"
+    )
+    assert positions == ["static"], "nothing leaves its place"
