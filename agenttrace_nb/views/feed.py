@@ -159,7 +159,8 @@ class Feed:
             self._make_payload(row)
 
     def _make_payload(self, row: int) -> None:
-        if self._encoded_bytes > ENCODED_LIMIT_BYTES and not self._keep_all:
+        full = self._pushed_bytes > PUSHED_LIMIT_BYTES - payloads.WHOLE_LIMIT_BYTES // 8
+        if (full or self._encoded_bytes > ENCODED_LIMIT_BYTES) and not self._keep_all:
             self._drop_payload(row)
             return
         span = self.rows.spans[row]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.spans import CellRun
     from agenttrace_nb.views.widget import TraceWidget
 
+SHOW_WORK_S = 0.2
+
 _log = logging.getLogger("agenttrace_nb")
 
 
@@ -166,7 +168,7 @@ def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -
     """
     traces = traces if traces is not None else [run] if isinstance(run, Trace) else []
     feed = Feed(Finished(run, traces))
-    feed.pull()
+    feed.pull(work_s=SHOW_WORK_S)
     if not _in_kernel(_shell()):
         _print(text_tree(run, feed.rows, columns=terminal_columns()))
         return

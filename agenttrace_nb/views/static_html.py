@@ -202,12 +202,17 @@ def _content(span: Span) -> str:
     into, out = ("arguments", "result") if span.kind is SpanKind.TOOL else ("input", "output")
     found = []
     if span.error is not None:
-        found.append(f'<pre class="agtr-error">{escaped(labels.failure(span.error))}</pre>\n')
+        found.append(f'<pre class="agtr-error">{_lines(labels.failure(span.error))}</pre>\n')
     for word, value in ((into, _read(span, "input")), (out, _read(span, "output"))):
         if value is not None:
-            text = escaped(brief(value, CONTENT_LIMIT_CHARACTERS))
-            found.append(f"<small>{word}</small>\n<pre>{text}</pre>\n")
+            text = brief(value, CONTENT_LIMIT_CHARACTERS)
+            found.append(f"<small>{word}</small>\n<pre>{_lines(text)}</pre>\n")
     return "".join(found)
+
+
+def _lines(text: str) -> str:
+    # In Markdown an empty line ends HTML: what follows would be read as Markdown, links and all.
+    return escaped(text).replace("\n", "&#10;")
 
 
 def _read(span: Span, side: str) -> object:

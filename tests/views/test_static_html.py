@@ -83,6 +83,16 @@ def test_nothing_hostile_becomes_markup() -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", reader.text)
 
 
+def test_in_markdown_it_stays_one_block_of_html() -> None:
+    b = Build()
+    b.add(
+        SpanKind.TOOL, "t", 0, 1, content_in="one\n\n[click](javascript:alert(1))\n \n# two", content_out={"a": "\n\n"}
+    )
+    html = twin_of(b)
+    assert not re.search(r"\n[ \t]*\n", html), "an empty line would end it"
+    assert "one\n\n[click](javascript:alert(1))" in read(html).text
+
+
 def test_a_thousand_steps_take_less_than_a_megabyte_and_what_is_left_out_is_said() -> None:
     b = Build()
     agent = b.add(SpanKind.AGENT, "agent", 0, 1)

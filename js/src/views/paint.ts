@@ -33,6 +33,7 @@ const CANCELLED = STATUSES.indexOf("cancelled");
 const BAR_PX = 10;
 const THIN_PX = 4;
 const LEAST_PX = 2;
+const MOMENT_PX = 3;
 // Right of the axis, so that the last bar and its rounded end are whole.
 export const MARGIN_PX = 10;
 
@@ -119,7 +120,7 @@ function bar(
   const bad = status[row] === ERROR;
   context.globalAlpha = bad && alpha > 0.5 ? 0.95 : alpha;
   context.fillStyle = bad && alpha > 0.5 ? palette.bad : (palette.kinds[kind[row]] ?? palette.mute);
-  if (length < LEAST_PX) {
+  if (length < MOMENT_PX) {
     // A moment: taller and thin, so that it is seen.
     const tall = thickness === BAR_PX ? 16 : 8;
     context.globalAlpha = Math.max(context.globalAlpha, 0.8);
