@@ -80,8 +80,8 @@ def status_of(error: BaseException | None) -> Status:
     >>> status_of(asyncio.CancelledError()).value, status_of(None).value
     ('cancelled', 'ok')
     """
-    if error is None:
-        return Status.OK
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return Status.OK  # sys.exit() and sys.exit(0) say that all is well
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)):
         return Status.CANCELLED
     return Status.ERROR

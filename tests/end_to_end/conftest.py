@@ -36,4 +36,4 @@ def program(tmp_path: Path, empty_database: Path) -> Iterator[Program]:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     made = Program(tmp_path)
     yield made
-    made.end_writers()
+    made.clean_up()

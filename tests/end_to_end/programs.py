@@ -60,6 +60,7 @@ class Program:
 
     folder: Path
     environment: dict[str, str | None] = field(default_factory=dict)
+    started: list[Running] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -101,7 +102,8 @@ class Program:
             [sys.executable, *words], cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
         )  # fmt: skip
-        return Running(self, process)
+        self.started.append(Running(self, process))
+        return self.started[-1]
 
     def run(self, code: str, *arguments: str, status: int | None = 0) -> Ended:
         """Run it to its end."""
@@ -132,7 +134,13 @@ class Program:
         """End what still writes."""
         for process in self.writers():
             process.kill()
-            process.wait(10)
+            psutil.wait_procs([process], 10)
+
+    def clean_up(self) -> None:
+        """End all that it started."""
+        for running in self.started:
+            running.kill()
+        self.end_writers()
 
 
 @dataclass
@@ -179,6 +187,9 @@ class Running:
         """End it as the kernel of the operating system does when memory runs out."""
         self.process.kill()
         self.process.wait(10)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def end(self, status: int | None = 0, timeout_s: float = LIMIT_S) -> Ended:
         """Wait for its end and return what it left."""

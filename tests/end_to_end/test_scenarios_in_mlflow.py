@@ -99,7 +99,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -
             program, stored, index, stored.cell_runs(EXPERIMENT), messages, stored.traces(EXPERIMENT), ended.stderr
         )
     finally:
-        program.end_writers()
+        program.clean_up()
 
 
 @pytest.fixture
