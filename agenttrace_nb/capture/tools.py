@@ -9,6 +9,7 @@ from typing import Any
 from agents.exceptions import ToolTimeoutError
 
 from agenttrace_nb.capture import approvals
+from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.failures import describe
 from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, Call, OpenSpan, OpenTrace
@@ -24,13 +25,15 @@ def watch_errors(span: Any, open_: OpenSpan) -> None:
     """
     set_error = span.set_error
 
+    @quiet
+    def look() -> None:
+        true = sys.exception()
+        if true is not None and true is not open_.started_under and open_.error is None:
+            open_.error = describe(true, sensitive=open_.sensitive)
+
     def watched(error: Any) -> None:
-        try:
-            true = sys.exception()
-            if true is not None and true is not open_.started_under and open_.error is None:
-                open_.error = describe(true, sensitive=open_.sensitive)
-        finally:
-            set_error(error)
+        look()
+        set_error(error)
 
     span.set_error = watched
 
