@@ -1,9 +1,8 @@
 """Appending to the journal: the one thing that an agent waits for.
 
-An event becomes rows in memory, goes out on the bus, and is written with the next *urgent* event. Urgent are those
+An event is encoded and redacted, goes out on the bus, and is written with the next *urgent* event. Urgent are those
 after which the agent waits for somebody else (a model, a tool, its user), so that what has happened is in the file
-before anything can go wrong; the rest follows within `FLUSH_S`. Nothing here calls fsync: a follower does
-(`agenttrace_nb.journal.follow`), so that power loss can cost the last moments and the end of a process cannot.
+before anything can go wrong; the rest follows within `FLUSH_S`.
 """
 
 from __future__ import annotations
@@ -15,43 +14,42 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.bus import Bus
 from agenttrace_nb.journal.encode import encode
-from agenttrace_nb.journal.events import ITEM, ITEM_LIST, SCHEMA_VERSION, Event, EventKind
-from agenttrace_nb.journal.place import JournalError, Lease, fallback_folder, journal_folder, new_path, owner_lock
+from agenttrace_nb.journal.events import ITEM, ITEM_LIST, STRUCTURE, Event, EventKind
+from agenttrace_nb.journal.file import JournalFile, passes_soon
+from agenttrace_nb.journal.place import JournalError, fallback_folder, journal_folder, new_path
 from agenttrace_nb.journal.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from agenttrace_nb.journal.file import EventRow, ItemRow
+
 FLUSH_S = 0.05
 RETRY_S = 2.0
+"""How long to wait after a failed write; also for how long somebody else may hold the file before that is a problem."""
 INLINE_BYTES = 96
 """Content up to this size stands in the event itself; a row of its own would be larger."""
+MAX_KNOWN_ITEMS = 200_000
+"""Items that are known to be stored; beyond, all are forgotten, and those that come again are stored again."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
-  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, time_ns INTEGER NOT NULL, run TEXT, trace TEXT, span TEXT, body BLOB
-);
-"""
-_ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ADD_ITEM = "INSERT INTO items VALUES (?, ?, ?)"
-_NO_RULES: dict[str, Any] = {}
+_NOTHING: dict[str, Any] = {}
 
 
 class Journal:
-    """The append-only record of what this process traced.
+    """The append-only record of what this process traced. Safe to use from any thread.
 
     Parameters
     ----------
     path
         The file; by default a new one in `journal_folder`. If it cannot be made there, a folder on the temporary disk
-        is used, and if that fails too the records stay in memory; either way `problems` says so.
+        is used, and if that fails too the events go to the bus only; either way `problems` says so.
 
     Attributes
     ----------
@@ -59,28 +57,32 @@ class Journal:
         The file, or ``None`` if there is none.
     bus
         Where every event appears at once.
+    problems
+        What stands in the way of the record at this moment, in words for the user.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.bus = Bus()
         self.problems: list[str] = []
         self._listeners: list[Callable[[str], None]] = []
+        self._unsaid: list[str] = []
         self._lock = threading.RLock()
         self._seq = 0
-        self._item = 0
+        self._last_item = 0
         self._known: dict[tuple[int, bytes], int] = {}
-        self._events: list[tuple[Any, ...]] = []
-        self._items: dict[int, tuple[bytes, bytes]] = {}
+        self._stored: dict[bytes, int] = {}
+        self._events: list[EventRow] = []
+        self._items: dict[int, ItemRow] = {}
+        self._failing_since: float | None = None
         self._retry_at = 0.0
         self._wake = threading.Event()
         self._closed = False
-        self._db: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._lease: Lease | None = None
-        self.path = self._open(path)
-        self._flusher = threading.Thread(target=self._flush_often, name="agenttrace-journal", daemon=True)
-        self._flusher.start()
+        self._inherited = False
+        self._file = self._open(path)
+        self.path = self._file.path if self._file is not None else None
+        _open_here.add(self)
         atexit.register(self.close)
+        threading.Thread(target=self._flush_often, name="agenttrace-journal", daemon=True).start()
 
     def append(
         self,
@@ -90,8 +92,8 @@ class Journal:
         trace_id: str | None = None,
         span_id: str | None = None,
         time_ns: int | None = None,
-        body: Mapping[str, Any] = _NO_RULES,
-        content: Mapping[str, Any] = _NO_RULES,
+        body: Mapping[str, Any] = _NOTHING,
+        content: Mapping[str, Any] = _NOTHING,
         redactor: Redactor | None = None,
         urgent: bool = False,
     ) -> None:
@@ -111,64 +113,83 @@ class Journal:
         urgent
             Write to the file before returning.
         """
+        if self._inherited:
+            process_journal().append(
+                kind, run_key=run_key, trace_id=trace_id, span_id=span_id, time_ns=time_ns, body=body, content=content,
+                redactor=redactor, urgent=urgent,
+            )  # fmt: skip
+            return
+        now = time.time_ns() if time_ns is None else time_ns
         redactor = redactor or _DEFAULT
-        now = time_ns if time_ns is not None else time.time_ns()
+        if content:
+            body = {**body, **{name: self._place(value, redactor) for name, value in content.items()}}
+        clean = redactor.clean(encode(body), untouched=STRUCTURE)
         with self._lock:
-            if content:
-                body = {**body, **{name: self._place(value, redactor) for name, value in content.items()}}
-            raw = encode(body)
-            clean = redactor.clean(raw)
-            if clean is not raw:
-                body = json.loads(clean)
             self._seq += 1
-            event = Event(self._seq, kind, now, run_key, trace_id, span_id, dict(body))
-            self._events.append((self._seq, kind.value, now, run_key, trace_id, span_id, clean))
-            self.bus.publish(event)
-            if urgent:
-                self._write()
-            elif len(self._events) == 1:
-                self._wake.set()
+            self.bus.publish(Event(self._seq, kind, now, run_key, trace_id, span_id, clean))
+            if self._file is not None:
+                self._events.append((self._seq, kind.value, now, run_key, trace_id, span_id, clean))
+                if urgent:
+                    self._write()
+                elif len(self._events) == 1:
+                    self._wake.set()
+        if self._unsaid:
+            self._say()
 
     def flush(self) -> None:
         """Write what is still in memory."""
         with self._lock:
             self._write()
+        self._say()
 
     def item(self, item_id: int) -> bytes:
-        """Return the JSON text of an item."""
+        """Return the JSON text of an item.
+
+        Raises
+        ------
+        JournalError
+            If there is no such item, or its journal was closed.
+        """
+        if self._inherited and self.path is not None:
+            from agenttrace_nb.journal.read import JournalReader
+
+            with closing(JournalReader(self.path)) as reader:
+                return reader.item(item_id)
         with self._lock:
             waiting = self._items.get(item_id)
-            if waiting is not None:
-                return waiting[1]
-            if self._db is None:
-                msg = f"item {item_id} is not in this journal"
-                raise JournalError(msg)
-            row = self._db.execute("SELECT body FROM items WHERE id = ?", (item_id,)).fetchone()
-        if row is None:
+            body = waiting[2] if waiting is not None else None
+            if body is None and self._file is not None:
+                body = self._file.item(item_id)
+        if body is None:
             msg = f"item {item_id} is not in this journal"
             raise JournalError(msg)
-        body: bytes = row[0]
         return body
 
     def on_problem(self, listener: Callable[[str], None]) -> None:
-        """Have a function called with each problem, in words for the user."""
+        """Have a function called with each problem, in words for the user, and with the news that it is over."""
         self._listeners.append(listener)
 
     def close(self) -> None:
-        """Write the rest and give the file up. Safe to call twice."""
+        """Write the rest and give the file up; what is appended afterwards goes to the bus only. Safe to call twice."""
         atexit.unregister(self.close)
         with self._lock:
-            if self._closed:
+            if self._closed or self._inherited:
                 return
             self._retry_at = 0.0
             self._write()
+            if self._events and self._file is not None:
+                self._unsaid.append(f"{len(self._events)} events could not be written to {self.path} and are lost.")
             self._closed = True
             self._wake.set()
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-            if self._lease is not None:
-                self._lease.release()
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+        self._say()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._closed
 
     # -- content ------------------------------------------------------------------------------------------------
 
@@ -176,94 +197,82 @@ class Journal:
         if isinstance(value, list) and value:
             return {ITEM_LIST: [self._item_id(encode(v), redactor) for v in value]}
         raw = encode(value)
-        if len(raw) <= INLINE_BYTES and not isinstance(value, dict):
-            return value if value is None or isinstance(value, (str, bool, int, float)) else json.loads(raw)
-        return {ITEM: self._item_id(raw, redactor)}
+        # What is a mapping always becomes an item, so that a user's {"$i": 1} is never taken for a reference.
+        if len(raw) > INLINE_BYTES or raw.startswith(b"{"):
+            return {ITEM: self._item_id(raw, redactor)}
+        return json.loads(raw)
 
     def _item_id(self, raw: bytes, redactor: Redactor) -> int:
-        # Looked up by the hash of the unredacted text, which stays in memory: redaction is then done once.
-        key = (redactor.number, hashlib.blake2b(raw, digest_size=16).digest())
+        # The unredacted text is not kept, only its hash: so that a text that comes again is redacted once.
+        key = (redactor.number, _hash(raw))
         known = self._known.get(key)
         if known is not None:
             return known
         clean = redactor.clean(raw)
-        self._item += 1
-        stored = key[1] if clean is raw else hashlib.blake2b(clean, digest_size=16).digest()
-        self._items[self._item] = (stored, clean)
-        self._known[key] = self._item
-        return self._item
+        hash_ = key[1] if clean is raw else _hash(clean)
+        with self._lock:
+            item_id = self._stored.get(hash_)
+            if item_id is None:
+                item_id = self._last_item = self._last_item + 1
+                self._items[item_id] = (item_id, hash_, clean)
+                if len(self._stored) >= MAX_KNOWN_ITEMS:
+                    self._stored.clear()
+                    self._known.clear()
+                self._stored[hash_] = item_id
+            self._known[key] = item_id
+        return item_id
 
     # -- the file -----------------------------------------------------------------------------------------------
 
-    def _open(self, path: Path | None) -> Path | None:
+    def _open(self, path: Path | None) -> JournalFile | None:
         first_error: Exception | None = None
         for folder in (journal_folder, fallback_folder):
             try:
-                target = path or new_path(folder())
-                self._connect(target)
+                file = JournalFile(path or new_path(folder()))
             except (OSError, sqlite3.Error, JournalError) as error:
                 first_error = first_error or error
                 path = None
                 continue
             if first_error is not None:
-                self._report(
-                    f"The journal folder cannot be used ({first_error}). Recording to {target} instead; "
+                self._problem(
+                    f"The journal folder cannot be used ({first_error}). Recording to {file.path} instead; "
                     "set AGENTTRACE_STATE_DIR to a writable local folder."
                 )
-            return target
-        self._report(
+            return file
+        self._problem(
             f"No journal can be written ({first_error}). This run is shown but neither kept nor sent to MLflow; "
             "set AGENTTRACE_STATE_DIR to a writable local folder."
         )
         return None
 
-    def _connect(self, path: Path) -> None:
-        lease = Lease(owner_lock(path))
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=OFF")
-            db.execute("PRAGMA wal_autocheckpoint=0")
-            db.executescript(_SCHEMA)
-            meta = {"schema": str(SCHEMA_VERSION), "pid": str(os.getpid()), "created_ns": str(time.time_ns())}
-            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
-        except BaseException:
-            lease.release()
-            raise
-        self._db, self._lease = db, lease
-
     def _write(self) -> None:
-        if not self._events or self._db is None or time.monotonic() < self._retry_at:
+        if not self._events or self._file is None or time.monotonic() < self._retry_at:
             return
         try:
-            self._db.execute("BEGIN")
-            if self._items:
-                self._db.executemany(_ADD_ITEM, [(i, h, b) for i, (h, b) in self._items.items()])
-            self._db.executemany(_ADD_EVENT, self._events)
-            self._db.execute("COMMIT")
+            self._file.write(list(self._items.values()), self._events)
         except sqlite3.Error as error:
-            self._roll_back()
-            if not self._retry_at:
-                self._report(
-                    f"The journal {self.path} cannot be written ({error}). What is recorded is kept in memory and "
-                    "written as soon as that works again: free disk space or make the folder writable, and do not "
-                    "restart the kernel before."
-                )
-            self._retry_at = time.monotonic() + RETRY_S
+            self._write_later(error)
             return
-        if self._retry_at:
-            self._report(f"The journal {self.path} is written again; nothing was lost.")
-        self._retry_at = 0.0
         self._events.clear()
         self._items.clear()
+        if self._failing_since is not None:
+            self._failing_since, self._retry_at = None, 0.0
+            if self.problems:
+                self.problems.clear()
+                self._unsaid.append(f"The journal {self.path} is written again; nothing was lost.")
 
-    def _roll_back(self) -> None:
-        try:
-            if self._db is not None and self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass
+    def _write_later(self, error: sqlite3.Error) -> None:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        momentary = passes_soon(error) and now - self._failing_since < RETRY_S
+        self._retry_at = now + (FLUSH_S if momentary else RETRY_S)
+        if not momentary and not self.problems:
+            self._problem(
+                f"The journal {self.path} cannot be written ({error}). What is recorded is kept in memory and written "
+                "as soon as that works again: free disk space or make the folder writable, and do not restart the "
+                "kernel before."
+            )
 
     def _flush_often(self) -> None:
         while not self._closed:
@@ -273,35 +282,56 @@ class Journal:
                 time.sleep(FLUSH_S)
                 self.flush()
 
-    def _report(self, text: str) -> None:
+    # -- problems -----------------------------------------------------------------------------------------------
+
+    def _problem(self, text: str) -> None:
         self.problems.append(text)
-        for listener in self._listeners:
-            listener(text)
+        self._unsaid.append(text)
+
+    def _say(self) -> None:
+        # Not under the lock: a listener may wait for a thread that is about to append.
+        with self._lock:
+            unsaid, self._unsaid = self._unsaid, []
+        for text in unsaid:
+            for listener in list(self._listeners):
+                with suppress(Exception):
+                    listener(text)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: have nothing to do with the parent's file any more; append to the child's own journal."""
+        self._inherited = True
+        atexit.unregister(self.close)
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 _DEFAULT = Redactor()
+_open_here: weakref.WeakSet[Journal] = weakref.WeakSet()
 _here: Journal | None = None
 _here_lock = threading.Lock()
-_inherited: list[Journal] = []
+_parents: list[Journal] = []
 
 
 def process_journal() -> Journal:
     """Return the journal of this process; open it the first time."""
     global _here  # noqa: PLW0603 - one journal per process is the point
     with _here_lock:
-        if _here is None or _here._closed:  # noqa: SLF001
+        if _here is None or _here.is_closed:
             _here = Journal()
         return _here
 
 
 def _after_fork() -> None:
-    # A forked child must neither write to its parent's file nor close it (closing would checkpoint it away).
-    global _here, _here_lock  # noqa: PLW0603
-    _here_lock = threading.Lock()
-    if _here is not None:
-        atexit.unregister(_here.close)
-        _inherited.append(_here)
-        _here = None
+    # A forked child must neither write to its parent's files nor close them (closing would checkpoint them away), so
+    # it keeps them, untouched, to its end. Locks may have been held by threads that are not here any more.
+    global _here, _here_lock
+    _here, _here_lock = None, threading.Lock()
+    for journal in list(_open_here):
+        journal.leave_to_parent()
+        _parents.append(journal)
+    _open_here.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -31,7 +31,7 @@ Kinds and what their bodies hold (every field may be absent; absent means unknow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,20 @@ SCHEMA_VERSION = 1
 
 ITEM = "$i"
 ITEM_LIST = "$l"
+
+STRUCTURE = frozenset({"kind", "status", "parent_id", "parent_key", "tracking_uri", "cwd", "artifact"})
+"""Fields of a body that no redaction rule applies to: what a run is made of, and where its record goes.
+
+A password in ``tracking_uri`` is kept, since nothing could be delivered without it; the file is its owner's alone.
+"""
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE items (id INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, time_ns INTEGER NOT NULL, run TEXT, trace TEXT, span TEXT, body BLOB
+);
+"""
 
 
 class EventKind(StrEnum):
@@ -55,14 +69,13 @@ class EventKind(StrEnum):
     SPAN_END = "span-end"
 
 
-@dataclass(slots=True, frozen=True)
 class Event:
     """One line of a journal.
 
-    Attributes
+    Parameters
     ----------
     seq
-        Position in its journal, from 1, without gaps.
+        Position in its journal, from 1, without gaps (but those that the rescue of a damaged journal leaves).
     kind
         What happened.
     time_ns
@@ -70,13 +83,38 @@ class Event:
     run_key, trace_id, span_id
         What it belongs to.
     body
-        Its data, decoded; large values are references to items.
+        Its data, as JSON text or decoded; large values are references to items.
     """
 
-    seq: int
-    kind: EventKind
-    time_ns: int
-    run_key: str | None
-    trace_id: str | None
-    span_id: str | None
-    body: dict[str, Any]
+    __slots__ = ("_body", "kind", "run_key", "seq", "span_id", "time_ns", "trace_id")
+
+    def __init__(  # noqa: PLR0917 - a row of the journal, in the order of its columns
+        self,
+        seq: int,
+        kind: EventKind,
+        time_ns: int,
+        run_key: str | None,
+        trace_id: str | None,
+        span_id: str | None,
+        body: bytes | str | dict[str, Any],
+    ) -> None:
+        self.seq = seq
+        self.kind = kind
+        self.time_ns = time_ns
+        self.run_key = run_key
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self._body = body
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Its data, decoded when it is first read: the agent does not wait for what only its watchers need."""
+        body = self._body
+        if not isinstance(body, dict):
+            body = self._body = json.loads(body)
+        return body
+
+    def __repr__(self) -> str:
+        """Return the event in one line."""
+        ids = (self.run_key, self.trace_id, self.span_id)
+        return f"<Event {self.seq} {self.kind.value} {' '.join(i or '-' for i in ids)} {self.body}>"

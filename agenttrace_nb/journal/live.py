@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.journal.fold import Fold
@@ -30,22 +31,17 @@ class LiveFold:
     def __init__(self, journal: Journal, run_key: str) -> None:
         self.run_key = run_key
         self._journal = journal
-        self._queue = journal.bus.subscribe()
+        self._queue = journal.bus.subscribe(run_key)
         self._lock = threading.RLock()
         self._fold = Fold(journal.item)
-        self._ours: set[str] = set()
+        # A run that nobody holds any more must not go on collecting events.
+        weakref.finalize(self, journal.bus.unsubscribe, self._queue).atexit = False
 
     def sync(self) -> list[Span]:
         """Take in what has happened; return the spans of this run that changed since the last call."""
         with self._lock:
             while self._queue:
-                event = self._queue.popleft()
-                if event.run_key == self.run_key:
-                    if event.trace_id is not None:
-                        self._ours.add(event.trace_id)
-                elif event.trace_id not in self._ours:
-                    continue
-                self._fold.apply(event)
+                self._fold.apply(self._queue.popleft())
             return self._fold.take_touched()
 
     @property
