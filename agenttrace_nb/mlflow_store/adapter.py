@@ -8,6 +8,8 @@ whether any of this can work.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +86,36 @@ def server_version(uri: str) -> tuple[int, int] | None:
 def price(model: str, usage: dict[str, int]) -> dict[str, float] | None:
     """Return what a model charges, in USD, by MLflow's own catalogue; ``None`` for a model that is not in it."""
     return calculate_cost_by_model_and_token_usage(model, usage)
+
+
+def write_faster() -> None:
+    """Let MLflow insert spans without building and compiling a new statement for every hundred of them.
+
+    MLflow 3.17 spends a third of ``log_spans`` on that: a statement with a thousand and more parameters, which
+    SQLAlchemy cannot cache. The same upsert, executed once for each row, is compiled once. Where MLflow has changed
+    there, it is left as it is.
+    """
+    from mlflow.store.tracking import sqlalchemy_store
+
+    known: Any = getattr(sqlalchemy_store, "_upsert_batch", None)
+    if known is None or list(inspect.signature(known).parameters) != _UPSERT:
+        return
+
+    def upsert(*args: Any) -> None:
+        session, _, table, rows, keys, updated, dialect = args
+        if dialect not in ("sqlite", "postgresql") or not updated:
+            known(*args)
+            return
+        insert: Any = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+        new = insert.excluded
+        statement = insert.on_conflict_do_update(index_elements=keys, set_={name: new[name] for name in updated})
+        session.connection().execute(statement, rows)
+
+    patched: Any = sqlalchemy_store
+    patched._upsert_batch = upsert  # noqa: SLF001
+
+
+_UPSERT = ["session", "model_class", "table", "rows", "pk_columns", "update_columns", "dialect"]
 
 
 def _preview(root: SpanRecord) -> str | None:

@@ -8,7 +8,10 @@ dressed, so that reading gives back what was recorded.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Shape = str | list[str] | None
 """``None``: as it is. A name: the key that it stands under. A list: it was JSON text, and how that was written."""
@@ -97,20 +100,18 @@ def undressed(value: Any, shape: Shape) -> Any:
     >>> undressed({"choices": [{"message": {"role": "assistant"}}]}, "choices")
     [{'role': 'assistant'}]
     """
-    if shape is None:
-        return value
-    if shape == ABSENT:
-        return None
-    if shape == QUESTION:
-        return value["messages"][0]["content"]
-    if shape == REPLY:
-        return value["choices"][0]["message"]["content"]
-    if shape == "choices":
-        return [choice["message"] for choice in value["choices"]]
-    if isinstance(shape, str):
-        return value[shape]
-    _, space, *text = shape
-    return text[0] if text else json.dumps(value, ensure_ascii=False, separators=None if space else _COMPACT)
+    if isinstance(shape, list):
+        _, space, *text = shape
+        return text[0] if text else json.dumps(value, ensure_ascii=False, separators=None if space else _COMPACT)
+    return _UNDRESS[shape](value) if shape in _UNDRESS else value if shape is None else value[shape]
+
+
+_UNDRESS: dict[str | None, Callable[[Any], Any]] = {
+    ABSENT: lambda _: None,
+    QUESTION: lambda shown: shown["messages"][0]["content"],
+    REPLY: lambda shown: shown["choices"][0]["message"]["content"],
+    "choices": lambda shown: [choice["message"] for choice in shown["choices"]],
+}
 
 
 def last_text(value: Any, role: str) -> str | None:

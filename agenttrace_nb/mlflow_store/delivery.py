@@ -288,7 +288,7 @@ def _environment() -> dict[str, str]:
 
 def _start(journal: Path, log: Any) -> subprocess.Popen[str]:
     """Start the writing process: not in the kernel's process group, so that an interrupt is not for it too."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
         # -P: a file of the user's that is called like a module must not be imported
         [sys.executable, "-P", "-m", "agenttrace_nb.mlflow_store", str(journal.absolute())],
         stdin=subprocess.PIPE,

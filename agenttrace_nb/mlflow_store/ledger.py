@@ -137,20 +137,24 @@ class Ledger:
             self._take_trace(event, event.trace_id)
 
     def _take_run(self, event: Event) -> None:
-        key = str(event.run_key)
-        known = self.runs.get(key)
-        self.runs[key] = RunNote(
-            key=key, start_seq=event.seq, uri=event.body.get("tracking_uri") or "", cwd=event.body.get("cwd"),
-            progress=Progress(event.time_ns, self._price_of), run_id=known.run_id if known else None,
-            experiment_id=known.experiment_id if known else None, closed=known.closed if known else False,
-            data_seq=known.data_seq if known else 0, parked=self._parked.get(key, {}).get("reason"), must_search=event.seq <= self.attempted_seq,
+        key, body = str(event.run_key), event.body
+        note = RunNote(
+            key=key, start_seq=event.seq, uri=body.get("tracking_uri") or "", cwd=body.get("cwd"),
+            progress=Progress(event.time_ns, self._price_of), parked=self._parked.get(key, {}).get("reason"),
+            must_search=event.seq <= self.attempted_seq,
         )  # fmt: skip
+        if (known := self.runs.get(key)) is not None:
+            note.run_id, note.experiment_id = known.run_id, known.experiment_id
+            note.closed, note.data_seq = known.closed, known.data_seq
+        self.runs[key] = note
 
     def _take_trace(self, event: Event, trace_id: str) -> None:
         note = self.traces.get(trace_id)
         if note is None:
             note = self.traces[trace_id] = TraceNote(trace_id, event.seq, event.seq)
             note.delivered_seq = self._delivered.get(trace_id)
+            note.reason = self._parked.get(trace_id, {}).get("reason")
+            note.parked = note.reason is not None
             note.continues = event.kind is not EventKind.TRACE_START or bool(event.body.get("resumed"))
         note.last_seq = event.seq
         if event.run_key is not None and event.run_key not in note.keys:

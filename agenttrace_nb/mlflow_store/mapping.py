@@ -9,7 +9,16 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.mlflow_store import attributes as names
-from agenttrace_nb.mlflow_store.content import ABSENT, CHAT_FORMAT, answer, arguments, last_text, prompt, question, reply
+from agenttrace_nb.mlflow_store.content import (
+    ABSENT,
+    CHAT_FORMAT,
+    answer,
+    arguments,
+    last_text,
+    prompt,
+    question,
+    reply,
+)
 from agenttrace_nb.mlflow_store.limits import session_value, tags
 from agenttrace_nb.mlflow_store.records import SpanRecord, clean, text_of
 from agenttrace_nb.spans import Agent, Span, SpanKind, Status, Trace, span_id_of
@@ -237,7 +246,7 @@ def _describe_trace(trace: Trace, root: SpanRecord, run_tags: Mapping[str, str],
         root.message = _first_error(trace) or trace.status.value
     known = {
         "name": trace.name, "status": trace.status.value, "start_ns": trace.start_ns, "end_ns": trace.end_ns,
-        "session": trace.session, "user": trace.user, "metadata": trace.metadata,
+        "run_id": trace.run_id, "session": trace.session, "user": trace.user, "metadata": trace.metadata,
         "agents": [_declared(agent) for agent in trace.agents.values()], "tags": trace.tags,
     }  # fmt: skip
     texts[names.TRACE] = text_of(
@@ -248,7 +257,9 @@ def _describe_trace(trace: Trace, root: SpanRecord, run_tags: Mapping[str, str],
     if trace.user:
         texts[names.USER_ID] = text_of(session_value(trace.user))
     _show_conversation(trace, root)
-    found_by = {**run_tags, **trace.tags, names.TRACE_STATUS: trace.status.value}
+    found_by = {**run_tags, **trace.tags}
+    if trace.status in (Status.CANCELLED, Status.INTERRUPTED):
+        found_by[names.TRACE_STATUS] = trace.status.value  # MLflow knows only OK and ERROR
     for key, value in tags(found_by).items():
         texts[names.TRACE_TAG + key] = text_of(value)
     texts[names.TRACE_TAG + names.TRACE_NAME] = text_of(clean(trace.name)[:250])

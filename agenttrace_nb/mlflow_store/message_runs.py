@@ -236,7 +236,10 @@ class MessageRunWriter:
         span = message.span
         if run_id is None:
             run_id = store.create_run(
-                home.experiment_id, message_name(message), span.start_ns // MS_IN_NS, message_tags(trace, message, home.run_id)
+                home.experiment_id,
+                message_name(message),
+                span.start_ns // MS_IN_NS,
+                message_tags(trace, message, home.run_id),
             )
         store.log(run_id, message_metrics(message))
         store.log_text(run_id, message_text(trace, message), FILE)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.target import refusal
+from agenttrace_nb.spans import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,13 +18,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import TraceInfo
 
-    from agenttrace_nb.spans import Trace
-
 _PAGE = 500
 _BATCH = 100
 _STATES = {"ok": "OK", "error": "ERROR", "cancelled": "ERROR", "interrupted": "ERROR", "running": "IN_PROGRESS"}
 _TRACE_ID = re.compile(r"\A(?:tr-)?([0-9a-f]{32})\Z")
 _MS_PER_S = 1000
+_AS_STORED = re.compile(r"[\w .,:;?@/+-]+", re.ASCII)
 
 
 class NotFoundError(LookupError):
@@ -136,28 +134,33 @@ def _experiments(client: MlflowClient, name: str | None) -> list[str]:
 
 
 def _filter(query: Query) -> str | None:
-    wanted = {**query.tags}
-    for tag in ("arch", "case"):
-        if (value := getattr(query, tag)) is not None:
-            wanted[tag] = value
-    parts = [f"tag.`{_quoted_name(name)}` = {_quoted(value)}" for name, value in wanted.items()]
+    labels = {**query.tags, "arch": query.arch, "case": query.case}
+    parts = [f"tag.`{_quoted_name(name)}` = {_quoted(value)}" for name, value in labels.items() if value is not None]
     if query.session is not None:
         parts.append(f"metadata.`{names.TRACE_SESSION}` = {_quoted(query.session)}")
     if query.status is not None:
-        if query.status not in _STATES:
-            hint = did_you_mean(query.status, _STATES)
-            msg = f"status={query.status!r} is not allowed; it must be one of {', '.join(_STATES)}.{hint}"
-            raise OptionError(msg)
-        parts.append(f"trace.status = '{_STATES[query.status]}'")
-    if query.text is not None:
-        parts.append(f"trace.text LIKE {_quoted(f'%{query.text}%')}")
-    if query.since is not None:
-        parts.append(f"trace.timestamp_ms >= {int(query.since.timestamp() * _MS_PER_S)}")
-    if query.until is not None:
-        parts.append(f"trace.timestamp_ms < {int(query.until.timestamp() * _MS_PER_S)}")
+        parts.append(f"trace.status = '{_state(query.status)}'")
+    # MLflow keeps texts as JSON inside JSON: it looks for a part that stands there as it is, `_matches` for all of it.
+    parts += [f"trace.text ILIKE '%{p}%'" for t in (query.agent, query.text) if (p := _longest_as_stored(t))]
+    for sign, moment in ((">=", query.since), ("<", query.until)):
+        if moment is not None:
+            parts.append(f"trace.timestamp_ms {sign} {int(moment.timestamp() * _MS_PER_S)}")
     if query.filter is not None:
         parts.append(query.filter)
     return " AND ".join(parts) or None
+
+
+def _state(status: str) -> str:
+    if status not in _STATES:
+        hint = did_you_mean(status, _STATES)
+        msg = f"status={status!r} is not allowed; it must be one of {', '.join(_STATES)}.{hint}"
+        raise OptionError(msg)
+    return _STATES[status]
+
+
+def _longest_as_stored(text: str | None) -> str:
+    """Return the longest part of a text without anything that JSON escapes or that is a wildcard."""
+    return max(_AS_STORED.findall(text.replace("_", "%")), key=len, default="") if text else ""
 
 
 def _quoted(value: str) -> str:
@@ -213,14 +216,19 @@ def _of_run(client: MlflowClient, run_id: str) -> list[TraceInfo]:
 
 def _traces(uri: str, infos: list[TraceInfo]) -> Iterator[Trace]:
     for start in range(0, len(infos), _BATCH):
-        yield from _traces_by_id(uri, [info.trace_id for info in infos[start : start + _BATCH]])
+        ids = [info.trace_id for info in infos[start : start + _BATCH]]
+        read = {trace.trace_id: trace for trace in _traces_by_id(uri, ids)}
+        for trace_id in ids:
+            own = names.own_trace_id(trace_id)
+            gone = "MLflow lists it and does not give it out: it was deleted, or its spans were"
+            yield read.get(own) or Trace(trace_id=own, name=trace_id, start_ns=0, problem=gone)
 
 
 def _traces_by_id(uri: str, ids: list[str]) -> list[Trace]:
+    """Return those of the traces that exist."""
     from mlflow.exceptions import MlflowException
 
     from agenttrace_nb.mlflow_store import adapter
-    from agenttrace_nb.mlflow_store.restore import to_trace
 
     whole = adapter.read_traces(uri, ids)
     traces = []
@@ -232,23 +240,41 @@ def _traces_by_id(uri: str, ids: list[str]) -> list[Trace]:
                 stored = adapter.read_partial(uri, trace_id)
             except MlflowException:
                 continue
-        traces.append(to_trace(adapter.to_head(stored.info), adapter.to_records(stored)))
+        traces.append(_restored(stored, trace_id))
     return traces
+
+
+def _restored(stored: Any, trace_id: str) -> Trace:
+    from agenttrace_nb.mlflow_store import adapter
+    from agenttrace_nb.mlflow_store.restore import to_trace
+
+    try:
+        return to_trace(adapter.to_head(stored.info), adapter.to_records(stored))
+    except Exception as error:
+        why = f"what is stored of it cannot be understood ({type(error).__name__}: {error})"
+        return Trace(trace_id=names.own_trace_id(trace_id), name=trace_id, start_ns=0, problem=why)
 
 
 def _matches(trace: Trace, query: Query) -> bool:
     if query.agent is not None and not any(span.agent == query.agent for span in trace.spans):
         return False
+    if query.text is not None and not _says(trace, query.text):
+        return False
     return query.status is None or trace.status.value == query.status
 
 
-def _success(client: MlflowClient, traces: list[Trace]) -> dict[str, bool | None]:
-    from mlflow.exceptions import MlflowException
+def _says(trace: Trace, text: str) -> bool:
+    wanted = text.casefold()
+    said = (part for s in trace.spans for part in (s.name, s.input, s.output, s.error, s.attributes))
+    return wanted in trace.name.casefold() or any(wanted in str(part).casefold() for part in said)
 
-    said: dict[str, bool | None] = {}
-    for run_id in {trace.run_id for trace in traces if trace.run_id is not None}:
-        said[run_id] = None
-        with contextlib.suppress(MlflowException), warnings.catch_warnings():
-            tag = client.get_run(run_id).data.tags.get(names.SUCCESS)
-            said[run_id] = {"true": True, "false": False}.get(str(tag))
+
+def _success(client: MlflowClient, traces: list[Trace]) -> dict[str, bool | None]:
+    said: dict[str, bool | None] = dict.fromkeys(sorted({t.run_id for t in traces if t.run_id is not None}))
+    places = [e.experiment_id for e in client.search_experiments()]
+    wanted = list(said)
+    for start in range(0, len(wanted), _BATCH):
+        listed = ", ".join(f"'{run_id}'" for run_id in wanted[start : start + _BATCH])
+        for run in client.search_runs(places, f"attributes.run_id IN ({listed})", max_results=_BATCH):
+            said[run.info.run_id] = {"true": True, "false": False}.get(str(run.data.tags.get(names.SUCCESS)))
     return said

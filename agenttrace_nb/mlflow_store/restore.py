@@ -57,11 +57,8 @@ def to_trace(head: TraceHead, records: list[SpanRecord]) -> Trace:
         Its spans, in any order.
     """
     root = next((r for r in records if names.TRACE in r.attributes), None)
-    if root is None:
-        trace = foreign_trace(head, records)
-    else:
-        trace = _own_trace(head, root, records)
-    trace.run_id = head.run_id or head.tags.get(names.RUN_ID)
+    trace = foreign_trace(head, records) if root is None else _own_trace(head, root, records)
+    trace.run_id = trace.run_id or head.run_id
     trace.problem = trace.problem or _incompleteness(head, records)
     return trace
 
@@ -83,7 +80,8 @@ def _own_trace(head: TraceHead, root: SpanRecord, records: list[SpanRecord]) -> 
     trace = Trace(
         trace_id=names.own_trace_id(head.trace_id), name=known["name"], start_ns=known["start_ns"],
         end_ns=known.get("end_ns"), status=Status(known["status"]), session=known.get("session"),
-        user=known.get("user"), metadata=known.get("metadata", {}), tags={**stored, **own_tags},
+        user=known.get("user"), run_id=known.get("run_id"), metadata=known.get("metadata", {}),
+        tags={**stored, **own_tags},
         agents={a["name"]: Agent(**a) for a in known.get("agents", [])},
     )  # fmt: skip
     numbered = [(_rest(r).get("n", len(records)), r) for r in records]

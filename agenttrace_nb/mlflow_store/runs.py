@@ -61,7 +61,7 @@ def start_tags(run: CellRun, parent_run_id: str | None) -> dict[str, str]:
     return tags(known)
 
 
-def trace_tags(run: CellRun, run_id: str) -> dict[str, str]:
+def trace_tags(run: CellRun) -> dict[str, str]:
     """Return the tags that the traces of a run are found by."""
     known = {
         **run.tags,
@@ -69,7 +69,6 @@ def trace_tags(run: CellRun, run_id: str) -> dict[str, str]:
         "case": run.case,
         "trial": run.trial,
         names.RUN_KEY: run.key,
-        names.RUN_ID: run_id,
     }
     return tags(known)
 

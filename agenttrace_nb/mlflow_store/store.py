@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -189,7 +190,7 @@ class Store:
     def log_file(self, run_id: str, path: str, folder: str | None = None) -> None:
         """Add a file or a folder to a run as an artifact."""
         with self._asked():
-            (self._client.log_artifacts if os.path.isdir(path) else self._client.log_artifact)(run_id, path, folder)
+            (self._client.log_artifacts if Path(path).is_dir() else self._client.log_artifact)(run_id, path, folder)
 
     def finish_run(self, run_id: str, status: str, end_ms: int) -> None:
         """End a run: ``FINISHED``, ``FAILED`` or ``KILLED``."""
@@ -248,8 +249,8 @@ class Store:
         reason = _first_line(error)
         if status in {401, 403}:
             msg = (
-                f"MLflow at {self.uri} refuses these credentials ({reason}). What was traced is kept in the journal; set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and it is sent."
+                f"MLflow at {self.uri} refuses these credentials ({reason}). What was traced is kept in the journal; "
+                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and it is sent."
             )
             return StoreUnavailableError(msg)
         if status in _TRY_AGAIN:
@@ -298,7 +299,7 @@ def _in_folder(cwd: str | None) -> Iterator[None]:
         before = None
         try:
             if cwd is not None:
-                before = os.getcwd()
+                before = Path.cwd()
                 os.chdir(cwd)
         except OSError:
             before = None

@@ -17,12 +17,11 @@ from agenttrace_nb.journal.follow import Follower, checkpoint
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.ledger import Ledger
-from agenttrace_nb.mlflow_store.limits import metric, name, param, shortened, tags
 from agenttrace_nb.mlflow_store.mapping import to_records, usage
 from agenttrace_nb.mlflow_store.merge import continued, totals
 from agenttrace_nb.mlflow_store.message_runs import Home
-from agenttrace_nb.mlflow_store.records import MetricPoint
-from agenttrace_nb.mlflow_store.runs import MS_IN_NS, RUN_STATUS, end_tags, start_tags, success_tags, trace_tags
+from agenttrace_nb.mlflow_store.run_writer import TRIES_OF_THE_UNEXPECTED, RunWriter
+from agenttrace_nb.mlflow_store.runs import trace_tags
 from agenttrace_nb.mlflow_store.store import StoreRefusedError, StoreUnavailableError
 from agenttrace_nb.spans import SpanKind
 
@@ -31,13 +30,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agenttrace_nb.journal.events import Event
-    from agenttrace_nb.mlflow_store.ledger import RunNote, TraceNote
+    from agenttrace_nb.mlflow_store.ledger import TraceNote
     from agenttrace_nb.mlflow_store.records import SpanRecord
     from agenttrace_nb.mlflow_store.store import Store
     from agenttrace_nb.mlflow_store.stores import Stores
     from agenttrace_nb.spans import Span, Trace
 
     Tell = Callable[[dict[str, Any]], None]
+    _Mapped = tuple[TraceNote, Trace, list[SpanRecord]]
 
 NAME = "mlflow"
 EVENTS_PER_READ = 4000
@@ -45,9 +45,7 @@ LINGER_S = 0.5
 """Ended traces wait this long for others while their run goes on: twenty at once cost half of one at a time."""
 SPANS_PER_CALL = 1000
 BYTES_PER_CALL = 4_000_000
-POINTS_EVERY_S = 1.0
 LONGEST_WAIT_S = 2.0
-TRIES_OF_THE_UNEXPECTED = 3
 _log = logging.getLogger("agenttrace_nb.mlflow")
 
 
@@ -77,6 +75,7 @@ class TraceWriter:
         self._stores = stores
         self._tell = tell
         self.ledger = Ledger(self._follower, _price_of, retry_parked=retry_parked)
+        self._runs = RunWriter(self.ledger, stores, tell, self._report)
         self._reported: set[str] = set()
         self._quiet = threading.Event()
 
@@ -105,11 +104,9 @@ class TraceWriter:
             self._take(event)
         if any(event.kind is EventKind.TRACE_END for event in events):
             checkpoint(self.path)
-        self._open_runs()
+        self._runs.open_new()
         self._send_traces(hurry=hurry or len(events) == EVENTS_PER_READ)
-        for note in list(self.ledger.runs.values()):
-            if note.parked is None and note.run_id is not None:
-                self._guarded(note, self._send_run)
+        self._runs.send_all()
         self.ledger.save()
         if not events:
             self._quiet.set()
@@ -189,98 +186,6 @@ class TraceWriter:
         if span is not None and run is not None and span.end_ns is not None:
             run.progress.take(span)
 
-    # -- runs ---------------------------------------------------------------------------------------------------
-
-    def _open_runs(self) -> None:
-        new = [n for n in self.ledger.runs.values() if n.run_id is None and n.parked is None and n.run is not None]
-        if not new:
-            return
-        self.ledger.attempted_seq = max(self.ledger.attempted_seq, *(n.start_seq for n in new))
-        self.ledger.save()
-        for note in new:
-            self._guarded(note, self._open_run)
-
-    def _open_run(self, note: RunNote) -> None:
-        run = note.run
-        if run is None:
-            return
-        store = self._stores.get(note.uri, note.cwd)
-        note.experiment_id = store.experiment_id(run.experiment, note.cwd)
-        if note.must_search:
-            found = store.find_runs(note.experiment_id, names.KEY, run.key)
-            note.run_id = next((run_id for run_id, _ in found.values()), None)
-        if note.run_id is None:
-            note.must_search = True  # until it is known to have been made
-            parent = self.ledger.runs.get(run.parent_key or "")
-            note.run_id = store.create_run(
-                note.experiment_id, name=shortened(run.name, 250), start_ms=run.start_ns // MS_IN_NS,
-                tags=start_tags(run, parent.run_id if parent else None),
-            )  # fmt: skip
-        self._stores.worked(note.uri)
-        run.run_id = note.run_id
-        self._tell({"run": note.key, "run_id": note.run_id})
-
-    def _send_run(self, note: RunNote) -> None:
-        run_id = note.run_id
-        if run_id is None:
-            return
-        if note.data:
-            self._send_data(note, run_id)
-        now = time.monotonic()
-        ending = note.ended and not note.closed and not any(t.is_due for t in self.ledger.traces_of(note.key))
-        if note.run is not None and (ending or now - note.points_at > POINTS_EVERY_S):
-            self._send_points(note, run_id, now)
-        if ending and note.run is not None:
-            store = self._stores.get(note.uri, note.cwd)
-            run = note.run
-            store.log(run_id, note.progress.summary(run), tags=end_tags(run, note.progress))
-            store.log(run_id, note.progress.take_points())
-            store.finish_run(run_id, RUN_STATUS.get(run.status, "FINISHED"), (run.end_ns or run.start_ns) // MS_IN_NS)
-            note.closed = True
-
-    def _send_points(self, note: RunNote, run_id: str, now: float) -> None:
-        points = note.progress.points
-        if points:
-            self._stores.get(note.uri, note.cwd).log(run_id, points)
-            note.progress.points = note.progress.points[len(points) :]
-        note.points_at = now
-
-    def _send_data(self, note: RunNote, run_id: str) -> None:
-        store = self._stores.get(note.uri, note.cwd)
-        metrics: list[MetricPoint] = []
-        params: dict[str, str] = {}
-        marks: dict[str, str] = {}
-        files = []
-        for event in note.data:
-            body, now_ms = event.body, event.time_ns // MS_IN_NS
-            if "metric" in body and (value := metric(body["metric"]["value"])) is not None:
-                told = body["metric"]
-                metrics.append(MetricPoint(name(told["key"]), value, now_ms, int(told.get("step") or 0)))
-            if "param" in body:
-                params[name(body["param"]["key"])] = param(body["param"]["value"])
-            if "tag" in body:
-                marks |= tags({body["tag"]["key"]: body["tag"]["value"]})
-            if "success" in body:
-                marks |= success_tags(body["success"])
-                if body["success"] is not None:
-                    metrics.append(MetricPoint("success", float(body["success"]), now_ms))
-            if "artifact" in body:
-                files.append(body["artifact"]["path"])
-        store.log(run_id, metrics, params, marks)
-        for path in files:
-            self._send_file(store, run_id, path)
-        note.data_seq = note.data[-1].seq
-        note.data = []
-
-    def _send_file(self, store: Store, run_id: str, path: str) -> None:
-        try:
-            store.log_file(run_id, path)
-        except StoreUnavailableError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                self._report(f"The artifact {path} was not there any more when it was sent to MLflow; log it again.")
-                return
-            raise
-
     # -- traces -------------------------------------------------------------------------------------------------
 
     def _send_traces(self, *, hurry: bool) -> None:
@@ -315,14 +220,15 @@ class TraceWriter:
         return time.monotonic() - min(note.ready_at for note in notes) > LINGER_S
 
     def _send_group(self, uri: str, experiment_id: str, notes: list[TraceNote]) -> None:
-        batch: list[tuple[TraceNote, Trace, list[SpanRecord]]] = []
+        batch: list[_Mapped] = []
         spans = size = 0
         for note in notes:
             trace = self._trace(uri, note)
             run = self.ledger.owner(note)
             if trace is None or run is None or run.run_id is None:
                 continue
-            marks = trace_tags(run.run, run.run_id) if run.run else {names.RUN_ID: run.run_id}
+            trace.run_id = run.run_id
+            marks = trace_tags(run.run) if run.run else {names.RUN_KEY: run.key}
             try:
                 records = to_records(trace, run_tags=marks, price_of=adapter.price)
             except Exception as error:
@@ -345,7 +251,7 @@ class TraceWriter:
         earlier = self._stores.get(uri, None).find_trace(note.trace_id)
         return trace if earlier is None else continued(earlier, trace, note.started)
 
-    def _write(self, uri: str, experiment_id: str, batch: list[tuple[TraceNote, Trace, list[SpanRecord]]]) -> None:
+    def _write(self, uri: str, experiment_id: str, batch: list[_Mapped]) -> None:
         store = self._stores.get(uri, None)
         try:
             store.log_traces(experiment_id, [record for _, _, records in batch for record in records])
@@ -357,22 +263,26 @@ class TraceWriter:
                 self._refuse([batch[0][0]], error)
             return
         self._stores.worked(uri)
-        links: dict[str, list[str]] = {}
         for note, _, records in batch:
             if note.continues:
                 store.correct_trace(experiment_id, records[0], totals(records))
+        self._link(store, [note for note, _, _ in batch])
+        for note, trace, _ in batch:
+            self._arrived(note, trace)
+        self._tell({"costs": _costs(batch)})
+
+    def _link(self, store: Store, notes: list[TraceNote]) -> None:
+        links: dict[str, list[str]] = {}
+        for note in notes:
             for key in note.keys:
                 run = self.ledger.runs.get(key)
-                if run is not None and run.run_id is not None and run.uri == uri:
+                if run is not None and run.run_id is not None and run.uri == store.uri:
                     links.setdefault(run.run_id, []).append(note.trace_id)
         for run_id, trace_ids in links.items():
             try:
                 store.link(trace_ids, run_id)
             except StoreRefusedError as error:  # the run was deleted: the traces are there all the same
                 self._report(str(error))
-        for note, trace, _ in batch:
-            self._arrived(note, trace)
-        self._tell({"costs": self._costs(batch)})
 
     def _arrived(self, note: TraceNote, trace: Trace) -> None:
         began = [span.span_id for span in trace.errors]
@@ -383,40 +293,19 @@ class TraceWriter:
         self.ledger.delivered(note)
         self._fold.forget(note.trace_id)
 
-    def _costs(self, batch: list[tuple[TraceNote, Trace, list[SpanRecord]]]) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {}
-        for note, _, records in batch:
-            priced = {r.span_id: cost["total_cost"] for r in records if (cost := r.get(names.COST))}
-            if priced:
-                found[note.trace_id] = priced
-        return found
-
-    # -- when it does not work ----------------------------------------------------------------------------------
-
-    def _guarded(self, note: RunNote, action: Callable[[RunNote], None]) -> None:
-        try:
-            action(note)
-        except StoreUnavailableError as error:
-            self._stores.failed(note.uri, error)
-        except StoreRefusedError as error:
-            self._park(note, str(error))
-        except Exception as error:
-            _log.exception("writing to %s", note.uri)
-            note.failures += 1
-            if note.failures >= TRIES_OF_THE_UNEXPECTED:
-                self._park(note, f"Writing to MLflow failed with {type(error).__name__}: {error}.")
-        else:
-            note.failures = 0
-
-    def _park(self, note: RunNote, reason: str) -> None:
-        self._report(reason)
-        self.ledger.park(note, reason)
-        self._tell({"parked": note.key, "reason": reason})
-
     def _report(self, text: str) -> None:
         if text not in self._reported:
             self._reported.add(text)
             self._tell({"problem": text})
+
+
+def _costs(batch: list[_Mapped]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for note, _, records in batch:
+        priced = {r.span_id: cost["total_cost"] for r in records if (cost := r.get(names.COST))}
+        if priced:
+            found[note.trace_id] = priced
+    return found
 
 
 def _price_of(span: Span) -> float | None:

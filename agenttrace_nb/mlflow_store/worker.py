@@ -212,9 +212,11 @@ def _delivering(path: Path, stores: Stores, tell: Any, *, retry_parked: bool = F
     from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
     from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 
-    with contextlib.closing(TraceWriter(path, stores, tell, retry_parked=retry_parked)) as traces:
-        with contextlib.closing(MessageRunWriter(path, stores, traces, tell)) as messages:
-            yield traces, messages
+    with (
+        contextlib.closing(TraceWriter(path, stores, tell, retry_parked=retry_parked)) as traces,
+        contextlib.closing(MessageRunWriter(path, stores, traces, tell)) as messages,
+    ):
+        yield traces, messages
 
 
 def _keep_writing(messages: MessageRunWriter, stop: threading.Event) -> None:
@@ -243,7 +245,7 @@ def _close_if_orphan(path: Path) -> None:
 
 
 def prepare_process() -> None:
-    """Make this process a good neighbour: low priority, little CPU, short waits, no price lists from elsewhere."""
+    """Make this process a good neighbour: low priority, little CPU, short waits, nothing fetched or sent elsewhere."""
     gc.set_threshold(*COLLECTOR)
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
@@ -251,9 +253,13 @@ def prepare_process() -> None:
     # MLflow would try seven times over four minutes before it says that a server is down; here somebody else retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow asks litellm for prices where it is installed; that fetches them over the network when imported.
     sys.modules["litellm"] = None  # type: ignore[assignment]
+    from agenttrace_nb.mlflow_store import adapter
+
+    adapter.write_faster()
 
 
 def main(arguments: Sequence[str]) -> int:

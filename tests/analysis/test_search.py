@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         with at.trace(arch="other", case="two", tags={"team": "red"}, live=False) as third:
             asyncio.run(run(SCENARIOS["model_429"], Kind.BARE))
         for one in (first, second, third):
-            assert one.wait(120), one
+            assert one.wait(120), one._delivery.wait(one.key, 5)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         mlflow.set_experiment("plain")
         mlflow.openai.autolog()
@@ -131,7 +131,7 @@ def test_a_limit_is_kept_and_said(store: Path) -> None:
         ({"since": "yesterday"}, "since='yesterday'"),
         ({"limit": 0}, "limit=0"),
         ({"filter": "nonsense"}, "MLflow refuses this search"),
-        ({"text": "'\""}, "both kinds of quotes"),
+        ({"session": "'\""}, "both kinds of quotes"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(store: Path, wrong: dict[str, object], told: str) -> None:

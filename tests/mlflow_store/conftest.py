@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shutil
 import socket
@@ -10,19 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
 import pytest
+
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.place import SUFFIX
 from agenttrace_nb.mlflow_store.stores import Stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +102,12 @@ class Server:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
+                health = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+                health.request("GET", "/health")
+                health.getresponse().read()
+                health.close()
+                return
+            except OSError:
                 time.sleep(0.2)
         raise TimeoutError((self.folder / "server.log").read_text("utf-8"))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.append import Journal
+from mlflow_store.samples import START_NS, booking
+
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind, Trace
-
-from mlflow_store.samples import START_NS, booking
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.spans import Span
 
 SECOND_NS = 1_000_000_000

@@ -6,8 +6,9 @@ import random
 from dataclasses import asdict, fields
 from typing import Any
 
-from agenttrace_nb.spans import Agent, Span, SpanError, SpanKind, Status, Trace
 from hypothesis import strategies as st
+
+from agenttrace_nb.spans import Agent, Span, SpanError, SpanKind, Status, Trace
 
 START_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -130,23 +131,34 @@ def traces(draw: st.DrawFn) -> Trace:
     rnd = ids(draw(st.integers(0, 2**32)))
     trace_id = f"{rnd.getrandbits(128) | 1:032x}"
     spans: list[Span] = []
-    for number in range(draw(st.integers(0, 4))):
+    for _ in range(draw(st.integers(0, 4))):
         above = draw(st.sampled_from([None, "0123456789abcdef", *(s.span_id for s in spans)]))
         begin = START_NS + draw(st.integers(0, SECOND_NS))
         spans.append(
             Span(
-                trace_id=trace_id, span_id=f"{rnd.getrandbits(64) | 1:016x}", parent_id=above, start_ns=begin,
+                trace_id=trace_id,
+                span_id=f"{rnd.getrandbits(64) | 1:016x}",
+                parent_id=above,
+                start_ns=begin,
                 end_ns=draw(st.none() | st.integers(0, SECOND_NS).map(lambda ns, begin=begin: begin + ns)),
-                kind=draw(st.sampled_from(SpanKind)), name=draw(nasty_text), status=draw(st.sampled_from(Status)),
-                agent=draw(st.none() | nasty_text), role=draw(st.none() | nasty_text), error=draw(error),
-                content_in=draw(content), content_out=draw(content),
+                kind=draw(st.sampled_from(SpanKind)),
+                name=draw(nasty_text),
+                status=draw(st.sampled_from(Status)),
+                agent=draw(st.none() | nasty_text),
+                role=draw(st.none() | nasty_text),
+                error=draw(error),
+                content_in=draw(content),
+                content_out=draw(content),
                 attributes=draw(st.dictionaries(nasty_text | st.just("mlflow.spanInputs"), json_value, max_size=3)),
-                input_tokens=draw(count), output_tokens=draw(count), cached_tokens=draw(count),
-                reasoning_tokens=draw(count), cost_usd=draw(st.none() | st.floats(0, 9)),
-                model=draw(st.none() | nasty_text), ttft_s=draw(st.none() | st.floats(0, 9)),
-            )  # fmt: skip
+                input_tokens=draw(count),
+                output_tokens=draw(count),
+                cached_tokens=draw(count),
+                reasoning_tokens=draw(count),
+                cost_usd=draw(st.none() | st.floats(0, 9)),
+                model=draw(st.none() | nasty_text),
+                ttft_s=draw(st.none() | st.floats(0, 9)),
+            )
         )
-        del number
     agents = {a.name: a for a in draw(st.lists(agent, max_size=2))}
     return Trace(
         trace_id=trace_id, name=draw(nasty_text), start_ns=START_NS, spans=spans, agents=agents,

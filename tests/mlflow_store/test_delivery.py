@@ -1,4 +1,4 @@
-"""The writing process as the kernel sees it: it does not wait, it does not get in the way, and it outlives the kernel."""
+"""The writing process as the kernel sees it: nothing waits for it, nothing is in its way; it outlives the kernel."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import mlflow
 import pytest
+from mlflow_store.journals import end_run, record_run, record_trace, say, start_run
+from mlflow_store.samples import booking
+from mlflow_store.test_message_runs import written
+
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.mlflow_store import delivery as delivery_module
 from agenttrace_nb.mlflow_store.delivery import Delivery
-
-from mlflow_store.journals import end_run, record_run, record_trace, say, start_run, start_span, start_trace
-from mlflow_store.samples import booking
-from mlflow_store.test_message_runs import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,9 +183,7 @@ print(delivery._process and delivery._process.pid, flush=True)
 
 
 @pytest.mark.parametrize("then", ["time.sleep(600)", "pass"])
-def test_a_kernel_that_dies_leaves_nothing_behind_undelivered(
-    tmp_path: Path, uri: str, cwd: Path, then: str
-) -> None:
+def test_a_kernel_that_dies_leaves_nothing_behind_undelivered(tmp_path: Path, uri: str, cwd: Path, then: str) -> None:
     path = tmp_path / "journals" / "20260101T000000-1-dead.journal"
     path.parent.mkdir()
     code = KERNEL.format(

@@ -6,24 +6,26 @@ import base64
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from mlflow.entities.span import Span as MlflowSpan
+from mlflow.tracing.otel.translation import translate_span_when_storing
+from mlflow_store.samples import START_NS, as_plain, booking, nasty_text, traces
+
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.mapping import to_records
 from agenttrace_nb.mlflow_store.records import SpanRecord, text_of, value_of
 from agenttrace_nb.mlflow_store.restore import TraceHead, to_trace
 from agenttrace_nb.spans import Span, SpanError, SpanKind, Status, Trace
-from hypothesis import HealthCheck, given, settings
-from mlflow.entities.span import Span as MlflowSpan
-from mlflow.tracing.otel.translation import translate_span_when_storing
-
-from mlflow_store.samples import START_NS, as_plain, booking, nasty_text, traces
 
 
 def stored(record: SpanRecord, *, over_http: bool = False) -> SpanRecord:
     """A span as MLflow's own code leaves it in the database, written directly or through a server."""
     span = adapter._to_span(record)
     if over_http:
-        span = MlflowSpan.from_otel_proto(type(span.to_otel_proto()).FromString(span.to_otel_proto().SerializeToString()))
+        span = MlflowSpan.from_otel_proto(
+            type(span.to_otel_proto()).FromString(span.to_otel_proto().SerializeToString())
+        )
     kept = json.loads(json.dumps(translate_span_when_storing(span), ensure_ascii=False).encode("utf-8"))
     assert base64.b64decode(kept["span_id"]).hex() == record.span_id
     return adapter._to_record(record.trace_id, MlflowSpan.from_dict(kept))
@@ -156,7 +158,9 @@ def test_a_trace_that_ended_well_over_a_failed_root_is_ok_in_mlflow() -> None:
 def test_several_roots_get_one_above_them_that_reading_takes_away() -> None:
     trace = booking()
     trace.spans[0].parent_id = "f" * 16
-    trace.spans.append(Span(trace_id=trace.trace_id, span_id="e" * 16, kind=SpanKind.OTHER, name="x", start_ns=START_NS))
+    trace.spans.append(
+        Span(trace_id=trace.trace_id, span_id="e" * 16, kind=SpanKind.OTHER, name="x", start_ns=START_NS)
+    )
     records = to_records(trace)
     assert [r.parent_id for r in records].count(None) == 1
     assert {r.parent_id for r in records} - {None} <= {r.span_id for r in records}

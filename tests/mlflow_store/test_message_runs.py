@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
+from mlflow_store.journals import end_run, end_span, end_trace, record_run, record_trace, start_run, start_span
+from mlflow_store.samples import START_NS, booking
+from mlflow_store.test_trace_writer import Killed, kill_at
+
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
 from agenttrace_nb.mlflow_store.stores import Stores
 from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 from agenttrace_nb.spans import Span, SpanError, SpanKind, Status
-
-from mlflow_store.journals import end_run, end_span, end_trace, record_run, record_trace, start_run, start_span
-from mlflow_store.samples import START_NS, booking
-from mlflow_store.test_trace_writer import Killed, kill_at
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -48,7 +48,9 @@ def written(client: mlflow.MlflowClient) -> tuple[dict[str, Run], list[Run]]:
 
 
 def file_of(client: mlflow.MlflowClient, run: Run, tmp_path: Path) -> dict[str, Any]:
-    return json.loads(Path(client.download_artifacts(run.info.run_id, "message.json", str(tmp_path))).read_text("utf-8"))
+    return json.loads(
+        Path(client.download_artifacts(run.info.run_id, "message.json", str(tmp_path))).read_text("utf-8")
+    )
 
 
 def test_each_message_is_a_nested_run_with_prompt_answer_and_calls(

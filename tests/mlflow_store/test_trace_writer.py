@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mlflow_store.journals import (
+    end_run,
+    end_span,
+    end_trace,
+    record_run,
+    record_trace,
+    say,
+    start_run,
+    start_span,
+    start_trace,
+)  # fmt: skip
+from mlflow_store.samples import START_NS, as_plain, booking
+
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.follow import FollowerBusyError
-from agenttrace_nb.mlflow_store import adapter, stores as stores_module
+from agenttrace_nb.mlflow_store import adapter
+from agenttrace_nb.mlflow_store import stores as stores_module
 from agenttrace_nb.mlflow_store.store import Store, StoreRefusedError
 from agenttrace_nb.mlflow_store.stores import Stores
 from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 from agenttrace_nb.spans import Span, SpanError, SpanKind, Status
 
-from mlflow_store.journals import (
-    end_run, end_span, end_trace, record_run, record_trace, say, start_run, start_span, start_trace,
-)  # fmt: skip
-from mlflow_store.samples import START_NS, as_plain, booking
-
 if TYPE_CHECKING:
-    import mlflow
+    from pathlib import Path
 
+    import mlflow
     from mlflow_store.conftest import Gate, Server
 
 PRICED = frozenset({"cost_usd", "run_id", "tags", "user"})
@@ -305,7 +314,9 @@ def content(client: mlflow.MlflowClient) -> dict[str, Any]:
         }
         found["runs"].append((run.info.status, tags, run.data.params, history))
         for trace in client.search_traces(run_id=run.info.run_id, locations=[run.info.experiment_id]):
-            spans = sorted((s.span_id, s.name, s.start_time_ns, s.end_time_ns, s.status.status_code) for s in trace.data.spans)
+            spans = sorted(
+                (s.span_id, s.name, s.start_time_ns, s.end_time_ns, s.status.status_code) for s in trace.data.spans
+            )
             linked = found["traces"].setdefault(trace.info.trace_id, {"runs": [], "spans": spans})
             linked["runs"].append(run.data.tags["agenttrace.key"])
     found["runs"].sort(key=lambda r: r[1]["agenttrace.key"])
@@ -450,7 +461,11 @@ def test_a_deleted_experiment_parks_its_runs_and_no_others_until_it_is_restored(
 
 @pytest.mark.parametrize(
     ("bad", "step"),
-    [("file:///tmp/mlruns", "sqlite:///mlflow.db"), ("databricks", "MLFLOW_TRACKING_URI"), ("s3://x", "may begin with")],
+    [
+        ("file:///tmp/mlruns", "sqlite:///mlflow.db"),
+        ("databricks", "MLFLOW_TRACKING_URI"),
+        ("s3://x", "may begin with"),
+    ],
 )
 def test_a_store_that_cannot_hold_traces_is_refused_with_the_next_step(
     journal: Journal, uri: str, cwd: Path, stores: Stores, told: list[dict], client: mlflow.MlflowClient,
@@ -498,7 +513,9 @@ def test_an_event_that_makes_no_sense_is_left_out_and_reported(
 ) -> None:
     start_run(journal, "k1", uri, cwd)
     trace = booking()
-    journal.append(EventKind.SPAN_START, run_key="k1", trace_id=trace.trace_id, span_id="1" * 16, body={"kind": "nonsense"})
+    journal.append(
+        EventKind.SPAN_START, run_key="k1", trace_id=trace.trace_id, span_id="1" * 16, body={"kind": "nonsense"}
+    )
     record_trace(journal, "k1", trace)
     end_run(journal, "k1")
     write(journal, stores, told)
