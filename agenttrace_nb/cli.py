@@ -68,6 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"say what to do; see {parser.prog} --help")
     try:
         status: int = given.command(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
     except (JournalError, config.OptionError) as error:
         _report(str(error))
         return _FAILED
@@ -83,7 +87,12 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     show = commands.add_parser("show", help="print the call tree of the last run, or of a trace")
-    show.add_argument("id", nargs="?", default="last", help="a trace id, or last (the default)")
+    show.add_argument(
+        "id",
+        nargs="?",
+        default="last",
+        help="a trace id, the id of an MLflow run with one trace, or last (the default)",
+    )
     show.add_argument("--html", type=Path, metavar="PATH", help="write the interactive view to a file instead")
     show.set_defaults(command=_show, parser=show)
 
@@ -101,9 +110,9 @@ def _parser() -> _Parser:
 
 def _show(given: argparse.Namespace) -> int:
     with ExitStack() as open_journals:
-        found = _recorded(given.id, open_journals)
+        found = _recorded(given.id, open_journals) or _in_mlflow(given.id)
         if found is None:
-            return _not_found(given.id)
+            return _FAILED
         run, traces = found
         if given.html is not None:
             from agenttrace_nb.views.page import write_page
@@ -118,13 +127,21 @@ def _show(given: argparse.Namespace) -> int:
     return 0
 
 
-def _not_found(wanted: str) -> int:
-    where = f"in the journals of {journal_folder()}"
+def _in_mlflow(wanted: str) -> tuple[Trace, list[Trace]] | None:
+    """Find a trace in the MLflow that this folder writes to; say why there is none."""
     if wanted == "last":
-        _report(f"nothing was recorded yet {where}")
-    else:
-        _report(f"there is no trace {wanted!r} {where}")
-    return _FAILED
+        _report(f"nothing was recorded yet in the journals of {journal_folder()}")
+        return None
+    _settle_mlflow()
+    from agenttrace_nb.analysis.search import load
+    from agenttrace_nb.mlflow_store.store import StoreError
+
+    try:
+        trace = load(wanted)
+    except (LookupError, StoreError) as error:
+        _report(f"not in the journals of {journal_folder()}, nor in MLflow: {error}")
+        return None
+    return trace, [trace]
 
 
 def _recorded(wanted: str, open_journals: ExitStack) -> tuple[CellRun | Trace, list[Trace]] | None:
@@ -209,7 +226,7 @@ def _recover(given: argparse.Namespace) -> int:
         for path in left:
             print(f"{path.stem}  {_standing(path)}{_left_open(path)}")
         return 0
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # not a word of how it makes its database
+    _settle_mlflow()
     from agenttrace_nb.mlflow_store.stores import Stores
     from agenttrace_nb.mlflow_store.worker import prepare_process
 
@@ -263,6 +280,12 @@ def _left_open(path: Path) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- journals
+
+
+def _settle_mlflow() -> None:
+    """Before MLflow is imported: not a word of how it makes its database, no four minutes for an absent server."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 def _report(problem: str) -> None:

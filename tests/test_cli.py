@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -47,6 +48,11 @@ def write(name: str, *, arch: str, start_ns: int) -> Path:
     journal.append(EventKind.RUN_END, run_key=key, body={"status": "ok"}, time_ns=start_ns + 5, urgent=True)
     journal.close()
     return path
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "agenttrace_nb.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -96,9 +102,19 @@ def test_show_says_when_nothing_was_recorded(capsys: pytest.CaptureFixture[str],
     assert str(own_state_dir) in said
 
 
-def test_show_says_when_a_trace_is_not_there(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", "d" * 32]) == 1
-    assert f"there is no trace '{'d' * 32}'" in capsys.readouterr().err
+@pytest.mark.timeout(120)
+def test_show_says_when_a_trace_is_neither_in_the_journals_nor_in_mlflow(journal: Path, tmp_path: Path) -> None:
+    done = run("show", "d" * 32, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not in the journals" in done.stderr
+    assert "d" * 32 in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_whoever_reads_may_stop_reading(journal: Path) -> None:
+    command = f"{sys.executable} -m agenttrace_nb.cli show | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 def test_show_goes_on_past_a_file_that_is_no_journal(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,12 +192,6 @@ def broken_off(tmp_path: Path) -> str:
     return uri
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "agenttrace_nb.cli", *words], capture_output=True, text=True, check=False
-    )
-
-
 def test_recover_without_journals_has_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recover"]) == 0
     assert "nothing to recover" in capsys.readouterr().out
@@ -197,7 +207,7 @@ def test_a_dry_run_says_what_is_open_and_changes_nothing(broken_off: str, capsys
 
 
 @pytest.mark.timeout(120)
-def test_recover_closes_what_was_open_and_delivers_it(broken_off: str) -> None:
+def test_recover_closes_what_was_open_and_delivers_it_and_show_reads_it_there(broken_off: str) -> None:
     done = run("recover")
     assert done.returncode == 0, done.stderr
     assert "1 runs, 1 traces and 1 steps closed as interrupted, delivered" in done.stdout
@@ -210,6 +220,12 @@ def test_recover_closes_what_was_open_and_delivers_it(broken_off: str) -> None:
     assert found.info.status == "KILLED"
     assert client.get_trace(f"tr-{TRACE}").info.state == "ERROR"
     assert "all delivered" in run("status").stdout
+
+    for file in journal_folder().glob("broken.*"):
+        file.unlink()
+    shown = run("show", f"tr-{TRACE}", MLFLOW_TRACKING_URI=broken_off)
+    assert shown.returncode == 0, shown.stderr
+    assert "lookup" in shown.stdout
 
 
 @pytest.mark.timeout(120)
