@@ -1,7 +1,8 @@
 """MLflow in the kernel: the user's spans inside a tool, autologging kept quiet, the cell's run made active.
 
-Used only where the user has imported ``mlflow``. What is not public in MLflow is touched in `_readers` and `_attach`
-alone, and a contract test holds it.
+Used only where the user has imported ``mlflow``. What is not public in MLflow is touched in `tool_context`, `_joined`,
+`_left`, `_watch_providers` and `_readers` alone, and tests hold it. Nothing here opens a store: MLflow's first contact
+with one may take seconds.
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections import OrderedDict
+import threading
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.tracing import get_bridged_tracer_provider, set_tracing_context_from_http_request_headers
-from opentelemetry.sdk.trace import SpanProcessor
+import mlflow.tracing
+from opentelemetry import trace as otel
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     RunIdOf = Callable[[], str | None]
     Listener = Callable[["MlflowSpan"], None]
 
-_REMEMBERED_TRACES = 1000
 _OWN_ATTRIBUTES = "mlflow."
+_MLFLOWS_TRACER = "mlflow.tracing.provider"
 
 
 @dataclass(slots=True)
@@ -49,12 +52,33 @@ class MlflowSpan:
 
 # ------------------------------------------------------------------------------------------ the user's spans in tools
 
-_listeners: OrderedDict[str, Listener] = OrderedDict()
+
+@dataclass(slots=True)
+class _Join:
+    """A trace of ours that MLflow knows of while tools of it run.
+
+    Attributes
+    ----------
+    inside
+        How many tools run, and spans are open, in it.
+    listeners
+        Who is told of the spans below a span.
+    """
+
+    inside: int = 0
+    listeners: dict[int, Listener] = field(default_factory=dict)
+
+
+_joins: dict[int, _Join] = {}
+_lock = threading.RLock()
 
 
 @contextlib.contextmanager
 def tool_context(trace_id: str, span_id: str, listener: Listener) -> Iterator[None]:
     """Make MLflow spans that start inside children of a tool's span, and hand each on as it starts and as it ends.
+
+    Tools of one trace may run side by side. MLflow itself stores nothing of these spans: they are marked as not to be
+    exported, in the way that OpenTelemetry provides (``RECORD_ONLY``).
 
     Parameters
     ----------
@@ -63,14 +87,27 @@ def tool_context(trace_id: str, span_id: str, listener: Listener) -> Iterator[No
     listener
         Gets the spans.
     """
-    _attach()
-    _listeners[trace_id] = listener
-    _listeners.move_to_end(trace_id)
-    while len(_listeners) > _REMEMBERED_TRACES:
-        _listeners.popitem(last=False)
-    header = {"traceparent": f"00-{trace_id}-{span_id}-01"}
-    with mlflow.tracing.context(enabled=True), set_tracing_context_from_http_request_headers(header):
+    from mlflow.tracing.provider import get_context_api, get_current_context
+
+    _watch_providers()
+    trace_number, span_number = int(trace_id, 16), int(span_id, 16)
+    above = otel.SpanContext(
+        trace_number, span_number, is_remote=True, trace_flags=otel.TraceFlags(otel.TraceFlags.SAMPLED)
+    )
+    _joined(trace_number).listeners[span_number] = listener
+    contexts: Any = get_context_api()  # type: ignore[no-untyped-call] # MLflow's
+    token = contexts.attach(otel.set_span_in_context(otel.NonRecordingSpan(above), get_current_context()))
+    switched_on = mlflow.tracing.context(enabled=True)
+    switched_on.__enter__()
+    try:
         yield
+    finally:
+        # A tool may be left in another context than it was entered in; that context is gone anyway.
+        with contextlib.suppress(ValueError):
+            switched_on.__exit__(None, None, None)
+        with contextlib.suppress(ValueError):
+            contexts.detach(token)
+        _left(trace_number)
 
 
 @contextlib.contextmanager
@@ -80,34 +117,134 @@ def suppressed() -> Iterator[None]:
         yield
 
 
+def _joined(trace_number: int) -> _Join:
+    """Make a trace known to MLflow, as its own entry for a trace that began in another process."""
+    from mlflow.entities import TraceInfo, TraceState
+    from mlflow.tracing.trace_manager import InMemoryTraceManager
+
+    with _lock:
+        join = _joins.get(trace_number)
+        if join is None:
+            join = _joins[trace_number] = _Join()
+            info = TraceInfo(
+                trace_id=f"tr-{trace_number:032x}",
+                trace_location=None,  # type: ignore[arg-type] # as MLflow does for such a trace
+                request_time=None,  # type: ignore[arg-type]
+                state=TraceState.IN_PROGRESS,
+            )
+            manager: Any = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
+            manager.register_trace(trace_number, info, is_remote_trace=True)
+        join.inside += 1
+        return join
+
+
+def _left(trace_number: int) -> None:
+    from mlflow.tracing.trace_manager import InMemoryTraceManager
+
+    with _lock:
+        join = _joins.get(trace_number)
+        if join is None:
+            return
+        join.inside -= 1
+        if join.inside <= 0:
+            del _joins[trace_number]
+            manager: Any = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
+            manager.pop_trace(trace_number)
+
+
 class _Copier(SpanProcessor):
-    """Hands on spans of the traces that somebody listens to."""
+    """Hands on the spans of joined traces."""
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """Hand a span on that has begun."""
-        self._hand_on(span)
+        number = span.context.trace_id
+        with _lock:
+            join = _joins.get(number)
+            listener = join.listeners.get(span.parent.span_id) if join is not None and span.parent else None
+            if join is None or listener is None:
+                return
+            join.inside += 1  # a thread of the tool may work on when the tool has ended
+            join.listeners[span.context.span_id] = listener
+        with contextlib.suppress(Exception):  # never into the user's own tracing
+            listener(_copied(span))
 
     def on_end(self, span: Any) -> None:
         """Hand a span on that has ended."""
-        self._hand_on(span)
-
-    @staticmethod
-    def _hand_on(span: Any) -> None:
-        listener = _listeners.get(f"{span.context.trace_id:032x}")
+        number = span.context.trace_id
+        with _lock:
+            join = _joins.get(number)
+            listener = join.listeners.pop(span.context.span_id, None) if join is not None else None
         if listener is not None:
-            with contextlib.suppress(Exception):  # never into the user's own tracing
+            with contextlib.suppress(Exception):
                 listener(_copied(span))
+            _left(number)
+
+
+class _NotExported(Sampler):
+    """Has spans of joined traces recorded but not exported; asks the sampler that was there about all others."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def should_sample(  # noqa: PLR0917 - OpenTelemetry's
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        links: Sequence[Any] | None = None,
+        trace_state: Any = None,
+    ) -> SamplingResult:
+        """Decide about a span that starts."""
+        if trace_id in _joins:
+            return SamplingResult(Decision.RECORD_ONLY, attributes, trace_state)
+        answer: SamplingResult = self.inner.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+        return answer
+
+    def get_description(self) -> str:
+        """Return the description of the sampler that was there."""
+        return str(self.inner.get_description())
 
 
 _copier = _Copier()
 
 
-def _attach() -> None:
-    """Add the processor, once; MLflow makes a new provider whenever experiment or tracking URI are set."""
-    provider = get_bridged_tracer_provider()
-    known = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
-    if _copier not in known:
-        provider.add_span_processor(_copier)
+def _watch_providers() -> None:
+    """See the spans of MLflow's tracer provider, and of each one that it makes later.
+
+    MLflow makes its provider with the first span, and a new one whenever experiment or tracking URI are set; doing it
+    for MLflow beforehand would open its store here and now.
+    """
+    from mlflow.tracing.provider import provider
+
+    holder: Any = provider
+    with _lock:
+        if "set" not in vars(holder):
+            original = holder.set
+
+            def set_and_attach(made: Any) -> None:
+                original(made)
+                _attach(made)
+
+            holder.set = set_and_attach
+            _originals.append((holder, "set", None))
+        if holder.once._done:  # noqa: SLF001 - whether there is one
+            _attach(holder.get())
+
+
+def _attach(made: Any) -> None:
+    if not isinstance(made, TracerProvider):  # tracing is switched off
+        return
+    if _copier not in getattr(getattr(made, "_active_span_processor", None), "_span_processors", ()):
+        made.add_span_processor(_copier)
+    # A provider gives its sampler to its tracers when they are made, and keeps those.
+    tracer: Any = made.get_tracer(_MLFLOWS_TRACER)
+    for owner in (made, tracer):
+        if not isinstance(owner.sampler, _NotExported):
+            owner.sampler = _NotExported(owner.sampler)
 
 
 def _copied(span: Any) -> MlflowSpan:
@@ -175,11 +312,14 @@ def uninstall() -> None:
     """Leave MLflow's fluent functions as they were found."""
     while _originals:
         owner, name, original = _originals.pop()
-        setattr(owner, name, original)
+        if original is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
 
 
 def _install() -> None:
-    if _originals:
+    if any(name == "active_run" for _, name, _ in _originals):
         return
     fluent = sys.modules["mlflow.tracking.fluent"]
     active, get_or_start = fluent.active_run, fluent._get_or_start_run  # noqa: SLF001 - the one place that resolves the active run

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import shutil
+import threading
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -20,8 +23,9 @@ TRACE, TOOL = "ab" * 16, "cd" * 8
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def store(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("bridge")
@@ -66,6 +70,88 @@ def test_mlflow_stores_nothing_of_such_spans_by_itself() -> None:
         outer(1)
     mlflow.flush_trace_async_logging()
     assert mlflow.search_traces(return_type="list") == []
+
+
+async def test_tools_side_by_side_get_their_own_spans_however_long_they_take() -> None:
+    # MLflow keeps one entry for a trace and exports after five spans or five seconds: both must not matter here.
+    seen: dict[int, list[MlflowSpan]] = {n: [] for n in range(3)}
+
+    async def tool(number: int, for_s: float) -> None:
+        with bridge.tool_context(TRACE, f"{number + 1:016x}", seen[number].append):
+            for again in range(3):
+                outer(number)
+                assert again >= 0
+            await asyncio.sleep(for_s)
+            with mlflow.start_span("late") as span:
+                assert mlflow.get_current_active_span() is span
+                span.set_attribute("mine", number)
+
+    await asyncio.gather(tool(0, 0.01), tool(1, 0.3), tool(2, 5.5))
+    for number, spans in seen.items():
+        ended = [span for span in spans if span.end_ns is not None]
+        assert [span.name for span in ended] == ["inner", "outer"] * 3 + ["late"]
+        assert {s.parent_id for s in ended if s.name != "inner"} == {f"{number + 1:016x}"}
+        assert ended[-1].attributes["mine"] == number
+        assert len(spans) == 2 * len(ended)
+    mlflow.flush_trace_async_logging()
+    assert mlflow.search_traces(return_type="list") == []
+    assert not bridge._joins
+
+
+def test_a_thread_that_works_on_after_its_tool_is_seen_to_its_end() -> None:
+    seen: list[MlflowSpan] = []
+    go = threading.Event()
+
+    def work() -> None:
+        with mlflow.start_span("slow"):
+            started.set()
+            go.wait(10)
+            inner(1)
+
+    started = threading.Event()
+    with bridge.tool_context(TRACE, TOOL, seen.append):
+        here = contextvars.copy_context()
+        worker = threading.Thread(target=here.run, args=(work,))
+        worker.start()
+        started.wait(10)
+    go.set()
+    worker.join(10)
+    assert [span.name for span in seen if span.end_ns is not None] == ["inner", "slow"]
+    assert not bridge._joins
+
+
+def test_entering_a_tool_opens_no_store(tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/untouched.db")
+    with bridge.tool_context(TRACE, TOOL, lambda _: None):
+        pass
+    assert not (tmp_path / "untouched.db").exists()
+    seen: list[MlflowSpan] = []
+    with bridge.tool_context(TRACE, TOOL, seen.append):
+        inner(1)
+    assert [span.name for span in seen] == ["inner", "inner"]
+
+
+def test_spans_outside_of_tools_are_stored_by_mlflow_as_ever() -> None:
+    with bridge.tool_context(TRACE, TOOL, lambda _: None):
+        inner(1)
+    outer(5)
+    mlflow.flush_trace_async_logging()
+    (trace,) = mlflow.search_traces(return_type="list")
+    assert [span.name for span in trace.data.spans] == ["outer", "inner"]
+
+
+def test_where_tracing_is_switched_off_tools_run_as_ever() -> None:
+    seen: list[MlflowSpan] = []
+    mlflow.tracing.disable()
+    try:
+        with bridge.tool_context(TRACE, TOOL, seen.append):
+            assert outer(1) == 2
+    finally:
+        mlflow.tracing.enable()
+    assert seen == []
+    with bridge.tool_context(TRACE, TOOL, seen.append):
+        inner(1)
+    assert len(seen) == 2
 
 
 def test_spans_are_seen_again_after_mlflow_has_made_a_new_provider(store: str) -> None:
@@ -148,4 +234,5 @@ def test_uninstalling_leaves_mlflow_as_it_was() -> None:
     with bridge.ambient_run(lambda: None):
         assert mlflow.active_run is not before[0]
     bridge.uninstall()
+    assert "set" not in vars(mlflow.tracing.provider.provider)
     assert (mlflow.active_run, mlflow.tracking.fluent.active_run, mlflow.tracking.fluent._get_or_start_run) == before
