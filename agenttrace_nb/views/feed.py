@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from agenttrace_nb.views import payloads, wire
@@ -74,7 +75,8 @@ class Feed:
         self._seq = 0
         self._head_sent: object = None
         self._payloads: dict[int, bytes] = {}
-        self._payload_due: dict[int, None] = {}
+        self._due: deque[int] = deque()
+        self._is_due: set[int] = set()
         self._payload_new: set[int] = set()
         self._pushed_bytes = 0
         self._encoded_bytes = 0
@@ -96,7 +98,8 @@ class Feed:
         with self.lock:
             changed = self.rows.take(self._source.sync())
             self._changed.update(changed)
-            self._payload_due.update(dict.fromkeys(changed))
+            self._due.extend(row for row in changed if row not in self._is_due)
+            self._is_due.update(changed)
             self._make_payloads(work_s)
 
     def patch(self, *, heartbeat: bool = False) -> bytes | None:
@@ -153,9 +156,9 @@ class Feed:
 
     def _make_payloads(self, work_s: float | None) -> None:
         until = None if work_s is None else time.monotonic() + work_s
-        while self._payload_due and (until is None or time.monotonic() < until):
-            row = next(iter(self._payload_due))
-            del self._payload_due[row]
+        while self._due and (until is None or time.monotonic() < until):
+            row = self._due.popleft()
+            self._is_due.discard(row)
             self._make_payload(row)
 
     def _make_payload(self, row: int) -> None:

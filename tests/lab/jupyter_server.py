@@ -51,10 +51,11 @@ class Server:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
 
-    def shut_kernels(self) -> None:
-        """End all kernels, as a restart of the machine would."""
-        for kernel in self.api("kernels"):
-            self.api(f"kernels/{kernel['id']}", "DELETE")
+    def end_kernels(self, notebook_name: str | None = None) -> None:
+        """End the kernel of a notebook, as a restart of the machine would; without a name those of all."""
+        for session in self.api("sessions"):
+            if notebook_name in (None, session["path"]):
+                self.api(f"kernels/{session['kernel']['id']}", "DELETE")
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Put a notebook into the server's folder."""
@@ -116,7 +117,7 @@ def _set(folder: Path, package: str, plugin: str, values: dict[str, Any]) -> Non
 
 def _end(server: Server, process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
-        server.shut_kernels()
+        server.end_kernels()
     process.terminate()
     try:
         process.wait(STOP_S)

@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ from lab.jupyter_server import NotebookPage, Server, notebook, opened
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Locator
 
@@ -50,23 +52,32 @@ display_trace(b.close(1))
 NAMES = ["Planner", "travel-only", "gpt-4o-mini", "get_user", "gpt-4o-mini", "handoff", "Executor"]
 
 
+Open = Callable[..., NotebookPage]
+
+
 @pytest.fixture
-def open_notebook(browser: Browser) -> Iterator[Callable[..., NotebookPage]]:
-    contexts = []
+def open_notebook(browser: Browser) -> Iterator[Open]:
+    with ExitStack() as stack:
 
-    def open_one(server: Server, name: str, *cells: str, **options: object) -> NotebookPage:
-        if cells:
-            server.write(name, notebook(IMPORT, *cells))
-        context = opened(browser, server, name, **options)  # type: ignore[arg-type]
-        page = context.__enter__()
-        contexts.append(context)
-        if cells:
-            page.run(0)
-        return page
+        def open_one(server: Server, name: str, *cells: str, **options: object) -> NotebookPage:
+            if cells:
+                server.write(name, notebook(IMPORT, *cells))
+            page = stack.enter_context(opened(browser, server, name, **options))  # type: ignore[arg-type]
+            if cells:
+                page.run(0)
+            return page
 
-    yield open_one
-    for context in contexts:
-        context.__exit__(None, None, None)
+        yield open_one
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, lab: Server) -> Iterator[NotebookPage]:
+    """One notebook for all tests that leave it as it is: opening one takes long."""
+    lab.write("shared.ipynb", notebook(IMPORT, PLAY.format(speed=1), LARGE, SLEEP))
+    with opened(browser, lab, "shared.ipynb") as shared:
+        shared.run(0)
+        yield shared
+        assert shared.errors == []
 
 
 def view_of(page: NotebookPage, cell: int = 1) -> Locator:
@@ -81,10 +92,7 @@ def static_of(page: NotebookPage, cell: int = 1) -> Locator:
     return page.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".agtr-static")
 
 
-def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
-    page = open_notebook(lab, "live.ipynb", PLAY.format(speed=1))
+def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(page: NotebookPage) -> None:
     page.run(1, wait=False)
     view = view_of(page)
     expect(view).to_be_visible(timeout=20_000)
@@ -97,18 +105,22 @@ def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(
     expect(view.locator("[role=row]")).to_have_count(16)
     assert names(view)[:7] == NAMES
     assert not static_of(page).is_visible()
-    assert page.errors == []
 
 
-def test_a_saved_notebook_shows_the_static_twin_alone_when_it_is_opened_without_a_kernel(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
+def test_a_saved_notebook_is_small_and_shows_the_static_twin_alone_when_it_is_opened_without_a_kernel(
+    lab: Server, open_notebook: Open
 ) -> None:
     page = open_notebook(lab, "saved.ipynb", PLAY.format(speed=None))
     page.run(1)
     expect(view_of(page)).to_be_visible()
     page.save()
     page.page.close()
-    lab.shut_kernels()
+    saved = lab.saved("saved.ipynb")
+    assert len(json.dumps(saved)) < 60_000
+    twin, widget = saved["cells"][1]["outputs"]
+    assert "├─ ✓ llm gpt-4o-mini" in "".join(twin["data"]["text/plain"])
+    assert widget["data"]["text/plain"] in ("", [], [""])
+    lab.end_kernels("saved.ipynb")
     again = open_notebook(lab, "saved.ipynb", kernel=False)
     expect(static_of(again)).to_be_visible(timeout=20_000)
     expect(static_of(again)).to_contain_text("✕ book_flight tool · TimeoutError")
@@ -117,23 +129,7 @@ def test_a_saved_notebook_shows_the_static_twin_alone_when_it_is_opened_without_
     assert "Error displaying widget" not in shown[0]
 
 
-def test_a_saved_notebook_is_small_and_its_text_is_a_full_tree(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
-    page = open_notebook(lab, "small.ipynb", PLAY.format(speed=None))
-    page.run(1)
-    expect(view_of(page)).to_be_visible()
-    page.save()
-    saved = lab.saved("small.ipynb")
-    assert len(json.dumps(saved)) < 60_000
-    twin, widget = saved["cells"][1]["outputs"]
-    assert "├─ ✓ llm gpt-4o-mini" in "".join(twin["data"]["text/plain"])
-    assert widget["data"]["text/plain"] in ("", [], [""])
-
-
-def test_after_a_reload_of_the_page_the_live_view_is_back(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
+def test_after_a_reload_of_the_page_the_live_view_is_back(lab: Server, open_notebook: Open) -> None:
     page = open_notebook(lab, "reload.ipynb", PLAY.format(speed=None))
     page.run(1)
     expect(view_of(page)).to_be_visible()
@@ -145,31 +141,26 @@ def test_after_a_reload_of_the_page_the_live_view_is_back(
     assert len(shown) == 1
 
 
-def test_content_of_megabytes_comes_when_it_is_looked_at(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
-    page = open_notebook(lab, "large.ipynb", LARGE)
-    page.run(1)
-    view = view_of(page)
+def test_content_of_megabytes_comes_when_it_is_looked_at(page: NotebookPage) -> None:
+    page.run(2)
+    view = view_of(page, 2)
     view.locator("[role=row]").click()
     expect(view.locator(".agtr-detail")).to_contain_text("more of 2\u202f500\u202f007 characters", timeout=20_000)
 
 
-def test_keys_in_the_tree_do_not_edit_the_notebook(lab: Server, open_notebook: Callable[..., NotebookPage]) -> None:
-    page = open_notebook(lab, "keys.ipynb", PLAY.format(speed=None))
+def test_keys_in_the_tree_do_not_edit_the_notebook(page: NotebookPage) -> None:
     page.run(1)
     view = view_of(page)
     view.locator("[role=treegrid]").focus()
     for key in ("Home", "ArrowDown", "x", "d", "d", "b", "ArrowDown"):
         page.page.keyboard.press(key)
     assert view.locator("[aria-selected=true] .agtr-label").inner_text() == "gpt-4o-mini"
-    assert page.page.locator(".jp-Notebook .jp-Cell").count() == 2
+    assert page.page.locator(".jp-Notebook .jp-Cell").count() == 4
 
 
-def test_stop_ends_an_awaiting_cell_at_once(lab: Server, open_notebook: Callable[..., NotebookPage]) -> None:
-    page = open_notebook(lab, "stop.ipynb", SLEEP)
-    page.run(1, wait=False)
-    expect(view_of(page)).to_be_visible(timeout=20_000)
+def test_stop_ends_an_awaiting_cell_at_once(page: NotebookPage) -> None:
+    page.run(3, wait=False)
+    expect(view_of(page, 3)).to_be_visible(timeout=20_000)
     began = time.monotonic()
     page.command("notebook:interrupt-kernel")
     while page.busy():
@@ -179,32 +170,27 @@ def test_stop_ends_an_awaiting_cell_at_once(lab: Server, open_notebook: Callable
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Dark High Contrast", "JupyterLab Light"])
-def test_the_view_follows_the_theme_of_jupyterlab(
-    lab: Server, open_notebook: Callable[..., NotebookPage], theme: str
-) -> None:
-    page = open_notebook(lab, "theme.ipynb", PLAY.format(speed=None))
-    page.run(1)
+def test_the_view_follows_the_theme_of_jupyterlab(page: NotebookPage, theme: str) -> None:
+    page.run(2)
     page.command("apputils:change-theme", {"theme": theme})
     try:
         wanted = "dark" if "Dark" in theme else "light"
-        expect(view_of(page)).to_have_attribute("data-agtr-theme", wanted, timeout=20_000)
-        shade = view_of(page).evaluate("(e) => getComputedStyle(e).backgroundColor")
+        expect(view_of(page, 2)).to_have_attribute("data-agtr-theme", wanted, timeout=20_000)
+        shade = view_of(page, 2).evaluate("(e) => getComputedStyle(e).backgroundColor")
         channels = [int(value) for value in re.findall(r"\d+", shade)[:3]]
         assert (max(channels) < 60) == (wanted == "dark")
     finally:
         page.command("apputils:change-theme", {"theme": "JupyterLab Light"})
 
 
-def test_in_notebook_7_the_view_is_live_and_its_twin_is_kept(
-    notebook7: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
+def test_in_notebook_7_the_view_is_live_and_its_twin_is_kept(notebook7: Server, open_notebook: Open) -> None:
     page = open_notebook(notebook7, "seven.ipynb", PLAY.format(speed=None))
     page.run(1)
     expect(view_of(page).locator("[role=row]")).to_have_count(16, timeout=20_000)
     assert not static_of(page).is_visible()
     page.save()
     page.page.close()
-    notebook7.shut_kernels()
+    notebook7.end_kernels()
     again = open_notebook(notebook7, "seven.ipynb", kernel=False)
     expect(static_of(again)).to_be_visible(timeout=20_000)
     shown = [text for text, seen in again.outputs() if seen]
@@ -212,15 +198,13 @@ def test_in_notebook_7_the_view_is_live_and_its_twin_is_kept(
     assert "book_flight" in shown[0]
 
 
-def test_a_notebook_that_is_not_trusted_still_reads_well(
-    lab: Server, open_notebook: Callable[..., NotebookPage]
-) -> None:
+def test_a_notebook_that_is_not_trusted_still_reads_well(lab: Server, open_notebook: Open) -> None:
     page = open_notebook(lab, "mine.ipynb", PLAY.format(speed=None))
     page.run(1)
     expect(view_of(page)).to_be_visible()
     page.save()
     page.page.close()
-    lab.shut_kernels()
+    lab.end_kernels("mine.ipynb")
     saved = lab.saved("mine.ipynb")
     saved["cells"][1]["outputs"].append({"output_type": "stream", "name": "stdout", "text": ["changed elsewhere\n"]})
     lab.write("foreign.ipynb", saved)
@@ -234,7 +218,7 @@ def test_a_notebook_that_is_not_trusted_still_reads_well(
 
 
 def test_a_traced_cell_of_the_quickstart_shows_its_agents_live(
-    lab: Server, open_notebook: Callable[..., NotebookPage], pytestconfig: pytest.Config
+    lab: Server, open_notebook: Open, pytestconfig: pytest.Config
 ) -> None:
     folder = pytestconfig.rootpath / "notebooks"
     cells = json.loads((folder / "01_quickstart.ipynb").read_text("utf-8"))["cells"]

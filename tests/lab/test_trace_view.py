@@ -373,7 +373,7 @@ def test_no_hostile_text_runs_or_acts(harness: Harness) -> None:
 
 def test_ten_megabytes_of_content_do_not_freeze_the_view(harness: Harness) -> None:
     b = Build()
-    b.add(SpanKind.TOOL, "large", 0, 1, content_in=LARGE, content_out=[{"role": "user", "content": LARGE}])
+    b.add(SpanKind.TOOL, "large", 0, 1, content_in=[{"role": "user", "content": LARGE}])
     harness.start(frame(*_alone(b, 1), keep_all=True))
     began = harness.page.evaluate("() => performance.now()")
     harness.row("large").click()
