@@ -22,6 +22,7 @@ from agenttrace_nb.journal.place import (
     owner_lock,
 )
 from agenttrace_nb.journal.read import JournalReader
+from agenttrace_nb.mlflow_store import target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +102,7 @@ def _parser() -> _Parser:
 
     recover = commands.add_parser("recover", help="close and deliver what processes left that have ended")
     recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    recover.add_argument("--tracking-uri", metavar="URI", help="where runs go that MLflow does not have yet")
     recover.set_defaults(command=_recover, parser=recover)
     return parser
 
@@ -226,17 +228,21 @@ def _recover(given: argparse.Namespace) -> int:
         for path in left:
             print(f"{path.stem}  {_standing(path)}{_left_open(path)}")
         return 0
+    elsewhere = target.tracking_uri(Path.cwd(), given.tracking_uri) if given.tracking_uri else None
+    if elsewhere and (reason := target.refusal(elsewhere)):
+        _report(reason)
+        return _FAILED
     _settle_mlflow()
     from agenttrace_nb.mlflow_store.stores import Stores
     from agenttrace_nb.mlflow_store.worker import prepare_process
 
     prepare_process()
     stores = Stores(_report)
-    delivered = [_recover_one(path, stores) for path in left]
+    delivered = [_recover_one(path, stores, elsewhere) for path in left]
     return 0 if all(delivered) else _FAILED
 
 
-def _recover_one(path: Path, stores: Stores) -> bool:
+def _recover_one(path: Path, stores: Stores, elsewhere: str | None) -> bool:
     """Close and deliver one journal, and say how it went."""
     from agenttrace_nb.journal.recover import close_interrupted
     from agenttrace_nb.mlflow_store.worker import deliver
@@ -248,7 +254,7 @@ def _recover_one(path: Path, stores: Stores) -> bool:
 
     try:
         closed = close_interrupted(path)
-        delivered = deliver(path, stores, tell, retry_parked=True)
+        delivered = deliver(path, stores, tell, retry_parked=True, elsewhere=elsewhere)
     except (JournalError, OSError) as error:
         _report(f"{path.stem}: {error}")
         return False

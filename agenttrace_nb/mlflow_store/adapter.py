@@ -83,6 +83,13 @@ def server_version(uri: str) -> tuple[int, int] | None:
     return version.major, version.minor
 
 
+def drop_connections(uri: str) -> None:
+    """Connect to a database anew: SQLite never writes through a connection made while the file was read-only."""
+    engine = getattr(TracingClient(uri).store, "engine", None)
+    if engine is not None:
+        engine.dispose()
+
+
 def price(model: str, usage: dict[str, int]) -> dict[str, float] | None:
     """Return what a model charges, in USD, by MLflow's own catalogue; ``None`` for a model that is not in it."""
     return calculate_cost_by_model_and_token_usage(model, usage)

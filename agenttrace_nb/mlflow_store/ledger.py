@@ -99,11 +99,21 @@ class Ledger:
         Gives what a span cost, in USD.
     retry_parked
         Whether what was parked is tried again.
+    elsewhere
+        Tracking URI for runs that MLflow does not have yet, instead of the one that they were recorded for.
     """
 
-    def __init__(self, follower: Follower, price_of: Callable[[Span], float | None], *, retry_parked: bool) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        price_of: Callable[[Span], float | None],
+        *,
+        retry_parked: bool,
+        elsewhere: str | None = None,
+    ) -> None:
         self._follower = follower
         self._price_of = price_of
+        self._elsewhere = elsewhere
         self.runs: dict[str, RunNote] = {}
         self.traces: dict[str, TraceNote] = {}
         state = follower.state
@@ -146,6 +156,8 @@ class Ledger:
         if (known := self.runs.get(key)) is not None:
             note.run_id, note.experiment_id = known.run_id, known.experiment_id
             note.closed, note.data_seq = known.closed, known.data_seq
+        if note.run_id is None and self._elsewhere is not None:
+            note.uri = self._elsewhere
         self.runs[key] = note
 
     def _take_trace(self, event: Event, trace_id: str) -> None:

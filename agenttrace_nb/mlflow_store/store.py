@@ -31,6 +31,7 @@ METRICS_PER_CALL = 1000
 NAMES_PER_CALL = 100
 _ID = "id:"
 _TRY_AGAIN = frozenset({401, 403, 408, 425, 429, 500, 502, 503, 504})
+_ELSEWHERE = " What was traced is kept; `agenttrace-nb recover --tracking-uri sqlite:///mlflow.db` delivers it."
 _PATHS = threading.Lock()
 
 
@@ -66,7 +67,7 @@ class Store:
 
     def __init__(self, uri: str, cwd: str | None = None) -> None:
         if told := refusal(uri):
-            raise StoreRefusedError(told)
+            raise StoreRefusedError(told + _ELSEWHERE)
         self.uri = uri
         self._experiments: dict[str, str] = {}
         with self._asked(), _in_folder(cwd):
@@ -228,6 +229,10 @@ class Store:
                 self._client.link_traces_to_run(chunk, run_id)
 
     # -- errors ------------------------------------------------------------------------------------------------
+
+    def connect_anew(self) -> None:
+        """Use no connection any more that was made before: after a trouble it may be of no use."""
+        adapter.drop_connections(self.uri)
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:

@@ -62,6 +62,8 @@ class Stores:
         """Note that a store did not take something; the first time the user is told."""
         now = time.monotonic()
         with self._lock:
+            if (store := self._stores.get(uri)) is not None:
+                store.connect_anew()
             silence = self._silent.get(uri)
             if silence is None:
                 silence = self._silent[uri] = _Silence(now, now, 0, str(error))

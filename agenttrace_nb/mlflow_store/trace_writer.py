@@ -62,6 +62,8 @@ class TraceWriter:
         Takes what has been written, for the kernel.
     retry_parked
         Whether runs that could not be delivered for good are tried once more.
+    elsewhere
+        Tracking URI for runs that MLflow does not have yet, instead of the one that they were recorded for.
 
     Raises
     ------
@@ -69,12 +71,14 @@ class TraceWriter:
         If another process writes this journal to MLflow.
     """
 
-    def __init__(self, path: Path, stores: Stores, tell: Tell, *, retry_parked: bool = False) -> None:
+    def __init__(
+        self, path: Path, stores: Stores, tell: Tell, *, retry_parked: bool = False, elsewhere: str | None = None
+    ) -> None:
         self._follower = Follower(path, NAME)
         self._fold = Fold(self._follower.item)
         self._stores = stores
         self._tell = tell
-        self.ledger = Ledger(self._follower, _price_of, retry_parked=retry_parked)
+        self.ledger = Ledger(self._follower, _price_of, retry_parked=retry_parked, elsewhere=elsewhere)
         self._runs = RunWriter(self.ledger, stores, tell, self._report)
         self._reported: set[str] = set()
         self._quiet = threading.Event()

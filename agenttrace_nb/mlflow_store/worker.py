@@ -171,6 +171,7 @@ def deliver(
     *,
     until: Callable[[], bool] = lambda: False,
     retry_parked: bool = False,
+    elsewhere: str | None = None,
 ) -> bool:
     """Deliver a journal whose process has ended: close what it left open, then write all of it.
 
@@ -184,6 +185,8 @@ def deliver(
         Tells when to stop early.
     retry_parked
         Whether runs that could not be delivered for good are tried once more.
+    elsewhere
+        Tracking URI for runs that MLflow does not have yet, instead of the one that they were recorded for.
 
     Returns
     -------
@@ -196,7 +199,7 @@ def deliver(
         If its process lives, somebody else delivers it, or it cannot be read.
     """
     close_interrupted(path)
-    with _delivering(path, stores, tell, retry_parked=retry_parked) as (traces, messages):
+    with _delivering(path, stores, tell, retry_parked=retry_parked, elsewhere=elsewhere) as (traces, messages):
         for writer in (traces, messages):
             while not until():
                 if writer.step():
@@ -208,12 +211,12 @@ def deliver(
 
 
 @contextlib.contextmanager
-def _delivering(path: Path, stores: Stores, tell: Any, *, retry_parked: bool = False) -> Any:
+def _delivering(path: Path, stores: Stores, tell: Any, **how: Any) -> Any:
     from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
     from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 
     with (
-        contextlib.closing(TraceWriter(path, stores, tell, retry_parked=retry_parked)) as traces,
+        contextlib.closing(TraceWriter(path, stores, tell, **how)) as traces,
         contextlib.closing(MessageRunWriter(path, stores, traces, tell)) as messages,
     ):
         yield traces, messages
