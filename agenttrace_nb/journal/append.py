@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.bus import Bus
-from agenttrace_nb.journal.encode import encode
+from agenttrace_nb.journal.encode import encode, encode_each
 from agenttrace_nb.journal.events import ITEM, ITEM_LIST, STRUCTURE, Event, EventKind
 from agenttrace_nb.journal.file import JournalFile, passes_soon
 from agenttrace_nb.journal.place import JournalError, fallback_folder, journal_folder, new_path
@@ -195,7 +195,7 @@ class Journal:
 
     def _place(self, value: Any, redactor: Redactor) -> Any:
         if isinstance(value, list) and value:
-            return {ITEM_LIST: [self._item_id(encode(v), redactor) for v in value]}
+            return {ITEM_LIST: [self._item_id(raw, redactor) for raw in encode_each(value)]}
         raw = encode(value)
         # What is a mapping always becomes an item, so that a user's {"$i": 1} is never taken for a reference.
         if len(raw) > INLINE_BYTES or raw.startswith(b"{"):

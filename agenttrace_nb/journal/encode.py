@@ -74,6 +74,16 @@ def encode(value: Any) -> bytes:
         return _dump(_named(value))
 
 
+def encode_each(values: list[Any]) -> list[bytes]:
+    """Return each value of a list as `encode` does; looks at all of them at once."""
+    try:
+        if _is_plain(values):
+            return [to_json(value, inf_nan_mode="strings") for value in values]
+    except Exception:  # noqa: S110 - as in `encode`
+        pass
+    return [encode(value) for value in values]
+
+
 def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
 

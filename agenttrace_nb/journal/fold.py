@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agenttrace_nb.journal.events import ITEM, ITEM_LIST, Event, EventKind
 from agenttrace_nb.spans import Agent, CellRun, Lazy, Span, SpanError, SpanKind, Status, Trace
@@ -12,6 +13,7 @@ from agenttrace_nb.spans import Agent, CellRun, Lazy, Span, SpanError, SpanKind,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_E = TypeVar("_E", bound=StrEnum)
 _RUN_FIELDS = frozenset(f.name for f in fields(CellRun)) - {"key", "start_ns", "end_ns", "status", "error", "trace_ids"}
 _AGENT_FIELDS = frozenset(f.name for f in fields(Agent))
 _SPAN_FIELDS = (
@@ -86,7 +88,7 @@ class Fold:
         if run is None:
             return
         run.end_ns = event.time_ns
-        run.status = Status(event.body.get("status", Status.OK))
+        run.status = _one_of(Status, event.body.get("status"), Status.OK)
         run.error = _error(event.body.get("error"))
         run.success = event.body.get("success", run.success)
 
@@ -104,8 +106,9 @@ class Fold:
             trace = Trace(trace_id=trace_id, name=body.get("name", "trace"), start_ns=event.time_ns)
             self.traces[trace_id] = trace
         trace.status, trace.end_ns = Status.RUNNING, None
-        trace.session = body.get("session", trace.session)
-        trace.user = body.get("user", trace.user)
+        trace.name = body.get("name") or trace.name
+        trace.session = body.get("session") or trace.session
+        trace.user = body.get("user") or trace.user
         trace.metadata.update(body.get("metadata") or {})
         trace.tags.update(body.get("tags") or {})
 
@@ -113,11 +116,11 @@ class Fold:
         trace = self.traces.get(str(event.trace_id))
         if trace is not None:
             trace.end_ns = event.time_ns
-            trace.status = Status(event.body.get("status", Status.OK))
+            trace.status = _one_of(Status, event.body.get("status"), Status.OK)
 
     def _agent(self, event: Event) -> None:
         trace = self.traces.get(str(event.trace_id))
-        if trace is not None:
+        if trace is not None and event.body.get("name") is not None:
             known = {k: v for k, v in event.body.items() if k in _AGENT_FIELDS}
             known["instructions"] = self._now(known.get("instructions"))
             trace.agents[known["name"]] = Agent(**known)
@@ -128,7 +131,7 @@ class Fold:
         if span is None:
             span = Span(
                 trace_id=trace_id, span_id=span_id, name=event.body.get("name", "span"),
-                kind=SpanKind(event.body.get("kind", SpanKind.OTHER)), start_ns=event.time_ns,
+                kind=SpanKind.OTHER, start_ns=event.time_ns,
             )  # fmt: skip
             self.spans[trace_id, span_id] = span
             trace = self.traces.get(trace_id)
@@ -138,7 +141,7 @@ class Fold:
         self._fill(span, event.body)
         if event.kind is EventKind.SPAN_END:
             span.end_ns = event.body.get("end_ns", event.time_ns)
-            span.status = Status(event.body.get("status", Status.OK))
+            span.status = _one_of(Status, event.body.get("status"), Status.OK)
         self._touched[id(span)] = span
 
     def _fill(self, span: Span, body: dict[str, Any]) -> None:
@@ -146,9 +149,9 @@ class Fold:
             if name in body:
                 setattr(span, name, body[name])
         if "kind" in body:
-            span.kind = SpanKind(body["kind"])
+            span.kind = _one_of(SpanKind, body["kind"], SpanKind.OTHER)
         if "status" in body:
-            span.status = Status(body["status"])
+            span.status = _one_of(Status, body["status"], span.status)
         if "error" in body:
             span.error = _error(body["error"])
         if "input" in body:
@@ -156,7 +159,7 @@ class Fold:
         if "output" in body:
             span.content_out = self._content(body["output"])
         if "attributes" in body:
-            span.attributes.update(body["attributes"])
+            span.attributes.update(body["attributes"] or {})
 
     def _content(self, value: Any) -> Any:
         if not (isinstance(value, dict) and len(value) == 1 and (ITEM in value or ITEM_LIST in value)):
@@ -170,6 +173,13 @@ class Fold:
             if ITEM_LIST in value:
                 return [json.loads(self._load_item(item)) for item in value[ITEM_LIST]]
         return value
+
+
+def _one_of(kinds: type[_E], value: Any, otherwise: _E) -> _E:
+    try:
+        return kinds(value)
+    except ValueError:
+        return otherwise
 
 
 def _error(data: dict[str, Any] | None) -> SpanError | None:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError
+from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError, open_private
 from agenttrace_nb.journal.read import JournalReader
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Follower:
     Attributes
     ----------
     cursor
-        Everything up to this position has been dealt with.
+        Everything up to this position has been dealt with. Where nothing readable was saved, it is 0: all is delivered
+        once more, which does no harm, since everything has a stable id.
     state
         Notes of the follower, saved with the cursor; JSON.
 
@@ -59,9 +60,9 @@ class Follower:
         self.path = path
         self.cursor = 0
         self.state: dict[str, Any] = {}
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             saved = json.loads(self._file.read_text("utf-8"))
-            self.cursor, self.state = int(saved["cursor"]), dict(saved["state"])
+            self.cursor, self.state = max(0, int(saved["cursor"])), dict(saved["state"])
 
     def read(self, limit: int = 1000, after: int | None = None) -> list[Event]:
         """Return events behind the cursor, or behind ``after`` for one that reads ahead of what it has dealt with."""
@@ -76,14 +77,23 @@ class Follower:
         return self._reader.last_seq()
 
     def save(self, cursor: int) -> None:
-        """Save the cursor and the state; after a crash the follower goes on from here."""
-        self.cursor = cursor
+        """Save the cursor and the state; after a crash the follower goes on from here.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was saved before is still there then.
+        TypeError
+            If the state is not JSON.
+        """
+        text = json.dumps({"cursor": cursor, "state": self.state})
         new = self._file.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump({"cursor": cursor, "state": self.state}, file)
+        with open(new, "w", encoding="utf-8", opener=open_private) as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._file)
+        self.cursor = cursor
 
     def close(self) -> None:
         """Give the name up."""
@@ -93,7 +103,8 @@ class Follower:
 
 def checkpoint(path: Path) -> None:
     """Bring a journal safely to the disk: fsync its log and move it into the file. Never blocks the appender."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as db:
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    with contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=1)) as db:
         db.execute("PRAGMA synchronous=FULL")
         with contextlib.suppress(sqlite3.OperationalError):
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -6,35 +6,27 @@ one small state file per follower.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
 import sys
 import tempfile
 import time
 import uuid
+import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 SUFFIX = ".journal"
 _NETWORK_FILE_SYSTEMS = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "glusterfs",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-    ]
-)
+    ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs",
+     "glusterfs", "ocfs2", "orangefs", "pvfs2", "davfs", "webdav", "ncpfs"]
+)  # fmt: skip
+# Most file systems in user space are remote ones (sshfs, s3fs, rclone ...); these are not.
+_LOCAL_IN_USER_SPACE = frozenset(["fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.bindfs", "fuse.encfs"])
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class JournalError(Exception):
@@ -58,7 +50,7 @@ def journal_folder() -> Path:
     """
     chosen = os.environ.get("AGENTTRACE_STATE_DIR")
     if chosen:
-        folder = Path(chosen).expanduser() / "journals"
+        folder = Path(chosen).expanduser().absolute() / "journals"
     else:
         from platformdirs import user_state_path
 
@@ -69,8 +61,16 @@ def journal_folder() -> Path:
 
 
 def fallback_folder() -> Path:
-    """Return a folder for journals on this machine's temporary disk."""
-    return _made(_local_folder())
+    """Return a folder for journals on this machine's temporary disk, made if need be.
+
+    Raises
+    ------
+    JournalError
+        If somebody else has made it.
+    """
+    folder = _local_folder()
+    _made(folder.parent)
+    return _made(folder)
 
 
 def _local_folder() -> Path:
@@ -80,10 +80,19 @@ def _local_folder() -> Path:
 
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
-        msg = f"{folder} belongs to somebody else; set AGENTTRACE_STATE_DIR to a folder of your own"
-        raise JournalError(msg)
+    if hasattr(os, "getuid"):
+        found = folder.stat(follow_symlinks=False)
+        if found.st_uid != os.getuid():
+            msg = f"{folder} belongs to somebody else; set AGENTTRACE_STATE_DIR to a folder of your own"
+            raise JournalError(msg)
+        if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
     return folder
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, for `open` as ``opener``."""
+    return os.open(path, flags, 0o600)
 
 
 def is_network_path(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
@@ -92,22 +101,25 @@ def is_network_path(path: Path, mounts: Path = Path("/proc/self/mounts")) -> boo
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
         return False
-    target, best, kind = str(path.absolute()), "", ""
+    target, best, kind = os.path.realpath(path), "", ""
     for line in lines:
         parts = line.split()
         if len(parts) < 3:  # noqa: PLR2004 - device, mount point, type
             continue
-        point = parts[1].replace("\\040", " ")
+        point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), parts[1])
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, parts[2]
-    return kind in _NETWORK_FILE_SYSTEMS
+    return kind in _NETWORK_FILE_SYSTEMS or (kind.startswith("fuse.") and kind not in _LOCAL_IN_USER_SPACE)
 
 
 def new_path(folder: Path) -> Path:
     """Return an unused file name for this process's journal; names sort by time."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return folder / f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}"
+
+
+_TAKEN = frozenset([errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK])
 
 
 class Lease:
@@ -122,24 +134,42 @@ class Lease:
     ------
     LeaseTakenError
         If another process, or another part of this one, holds it.
+    JournalError
+        If the file system knows no locks.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] | None = path.open("ab")
+        self._file: IO[bytes] | None = open(path, "ab", opener=open_private)  # noqa: SIM115 - Path has no opener
         try:
             _lock(self._file)
         except OSError as error:
-            self._file.close()
-            self._file = None
-            msg = f"{path.name} is held by another process; let that process finish, or end it, then try again"
-            raise LeaseTakenError(msg) from error
+            self.release()
+            if error.errno in _TAKEN:
+                msg = f"{path.name} is held by another process; let that process finish, or end it, then try again"
+                raise LeaseTakenError(msg) from error
+            msg = f"files cannot be locked in {path.parent} ({error}); set AGENTTRACE_STATE_DIR to a local folder"
+            raise JournalError(msg) from error
+        _held.add(self)
 
     def release(self) -> None:
         """Give the lease up."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+_held: weakref.WeakSet[Lease] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # A lease belongs to the process that took it, and ends with it, not with a child that lives on.
+    for lease in list(_held):
+        lease.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -159,12 +189,26 @@ def owner_lock(journal: Path) -> Path:
 
 
 def orphans(folder: Path | None = None) -> list[Path]:
-    """Return the journals whose process has ended, oldest first."""
-    found = []
-    for path in sorted((folder or journal_folder()).glob(f"*{SUFFIX}")):
-        try:
-            Lease(owner_lock(path)).release()
-        except LeaseTakenError:
-            continue
-        found.append(path)
-    return found
+    """Return the journals whose process has ended, oldest first.
+
+    Parameters
+    ----------
+    folder
+        Where to look; by default in the journal folder, and where journals go if that cannot be used.
+    """
+    found: list[Path] = []
+    for place in [folder] if folder is not None else _places():
+        for path in place.glob(f"*{SUFFIX}"):
+            with suppress(LeaseTakenError, JournalError, OSError):
+                Lease(owner_lock(path)).release()
+                found.append(path)
+    return sorted(found, key=lambda path: path.name)
+
+
+def _places() -> list[Path]:
+    places = []
+    with suppress(JournalError, OSError):
+        places.append(journal_folder())
+    if (local := _local_folder()) not in places and local.is_dir():
+        places.append(local)
+    return places

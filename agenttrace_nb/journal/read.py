@@ -1,4 +1,4 @@
-"""Reading a journal, also one that is being written, is damaged, or comes from another version."""
+"""Reading a journal, also one that is being written, is damaged, or comes from another version. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.events import SCHEMA_VERSION, Event, EventKind
+from agenttrace_nb.journal.events import SCHEMA_VERSION, TABLES, Event, EventKind
+from agenttrace_nb.journal.file import passes_soon
 from agenttrace_nb.journal.place import JournalError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH = 2000
+_LEAST_ROW_BYTES = 16
+_BUSY_S = 5.0
 
 
 class JournalVersionError(JournalError):
@@ -32,10 +35,15 @@ class JournalReader:
     path
         The file. It may be in use by its process.
 
+    Attributes
+    ----------
+    meta
+        What the file says of itself: ``schema``, ``pid``, ``created_ns``. Empty if its process ended while making it.
+
     Raises
     ------
     JournalError
-        If there is no such journal.
+        If there is no such journal, or it is in use in a way that does not end.
     JournalVersionError
         If a newer version of this package wrote it.
     JournalDamagedError
@@ -44,17 +52,19 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.exists():
+        if not path.is_file():
             msg = f"there is no journal {path}"
             raise JournalError(msg)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
         try:
-            self.meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-        except sqlite3.DatabaseError as error:
+            self._db = _opened(path)
+        except sqlite3.Error as error:
+            raise self._damaged("cannot be read as a journal", error) from error
+        try:
+            self.meta = self._head()
+            found = int(self.meta.get("schema", "0"))
+        except (sqlite3.Error, ValueError) as error:
             self._db.close()
-            msg = f"{path} cannot be read as a journal ({error}); keep the file, nothing was changed in it"
-            raise JournalDamagedError(msg) from error
-        found = int(self.meta.get("schema", "0"))
+            raise self._damaged("cannot be read as a journal", error) from error
         if found > SCHEMA_VERSION:
             self._db.close()
             msg = (
@@ -69,44 +79,45 @@ class JournalReader:
         Raises
         ------
         JournalDamagedError
-            Where a part cannot be read; `salvage` reads around it.
+            Where a part cannot be read, after all events before it; `salvage` reads around it.
         """
         left = limit if limit is not None else float("inf")
         while left > 0:
-            try:
-                rows = self._db.execute(
-                    "SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, int(min(left, _BATCH)))
-                ).fetchall()
-            except sqlite3.DatabaseError as error:
-                msg = (
-                    f"{self.path.name} is damaged behind event {after} ({error}); "
-                    "`agenttrace-nb recover` saves what can still be read"
-                )
-                raise JournalDamagedError(msg) from error
-            if not rows:
+            found, error = self._batch(after, int(min(left, _BATCH)))
+            yield from found
+            if found:
+                after = found[-1].seq
+                left -= len(found)
+            if error is not None:
+                raise self._damaged(f"is damaged behind event {after}", error) from error
+            if not found:
                 return
-            for row in rows:
-                yield _event(row)
-            after = rows[-1][0]
-            left -= len(rows)
 
     def salvage(self, after: int = 0) -> Iterator[Event]:
         """Yield every event that can be read, skipping those that cannot."""
-        last = self.last_seq()
-        for seq in range(after + 1, last + 1):
+        for row in self._every("events", "seq", after):
             try:
-                row = self._db.execute("SELECT * FROM events WHERE seq = ?", (seq,)).fetchone()
-                if row is not None:
-                    yield _event(row)
-            except (sqlite3.DatabaseError, ValueError):
+                event = _event(row)
+            except ValueError:
                 continue
+            yield event
+
+    def salvage_items(self) -> Iterator[tuple[Any, ...]]:
+        """Yield id, hash and JSON text of every item that can be read, skipping those that cannot."""
+        yield from self._every("items", "id", 0)
 
     def last_seq(self) -> int:
-        """Return the position of the last event, 0 if there is none."""
+        """Return the position of the last event, 0 if there is none.
+
+        Raises
+        ------
+        JournalDamagedError
+            If it cannot be read.
+        """
         try:
             row = self._db.execute("SELECT max(seq) FROM events").fetchone()
-        except sqlite3.DatabaseError:
-            return 0
+        except sqlite3.DatabaseError as error:
+            raise self._damaged("is damaged at its end", error) from error
         return int(row[0] or 0)
 
     def item(self, item_id: int) -> bytes:
@@ -124,7 +135,58 @@ class JournalReader:
         """Close the file."""
         self._db.close()
 
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _head(self) -> dict[str, str]:
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            self._db.close()  # its process ended before it had made its tables: a journal without events
+            self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._db.executescript(TABLES)
+        return dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+
+    def _batch(self, after: int, count: int) -> tuple[list[Event], Exception | None]:
+        found: list[Event] = []
+        try:
+            rows = self._db.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, count))
+            found.extend(_event(row) for row in rows)
+        except (sqlite3.DatabaseError, ValueError) as error:
+            return found, error
+        return found, None
+
+    def _every(self, table: str, key: str, after: int) -> Iterator[tuple[Any, ...]]:
+        try:
+            (last,) = self._db.execute(f"SELECT max({key}) FROM {table}").fetchone()  # noqa: S608 - our own names
+        except sqlite3.DatabaseError:
+            last = after + self.path.stat().st_size // _LEAST_ROW_BYTES
+        for number in range(after + 1, (last or 0) + 1):
+            try:
+                row = self._db.execute(f"SELECT * FROM {table} WHERE {key} = ?", (number,)).fetchone()  # noqa: S608
+            except sqlite3.DatabaseError:
+                continue
+            if row is not None:
+                yield row
+
+    def _damaged(self, what: str, error: Exception) -> JournalError:
+        if isinstance(error, sqlite3.Error) and passes_soon(error):
+            msg = f"{self.path.name} is kept busy by another process ({error}); try again when that has ended"
+            return JournalError(msg)
+        next_step = (
+            "`agenttrace-nb recover` saves what can still be read, once its process has ended"
+            if "damaged" in what
+            else f"nothing was changed in it; move it out of {self.path.parent} if you know what it is, else delete it"
+        )
+        return JournalDamagedError(f"{self.path.name} {what} ({error}); {next_step}")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
+
 
 def _event(row: tuple[Any, ...]) -> Event:
-    seq, kind, time_ns, run, trace, span, body = row
-    return Event(seq, EventKind(kind), time_ns, run, trace, span, json.loads(body) if body else {})
+    seq, kind, time_ns, run, trace, span, raw = row
+    body = json.loads(raw) if raw else {}
+    if not isinstance(body, dict) or not isinstance(time_ns, int):
+        msg = f"event {seq} is not as events are"
+        raise ValueError(msg)  # noqa: TRY004 - it is the file that is wrong
+    return Event(seq, EventKind(kind), time_ns, run, trace, span, body)

@@ -3,52 +3,115 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.events import Event, EventKind
-from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, LeaseTakenError, owner_lock
-from agenttrace_nb.journal.read import JournalReader
+from agenttrace_nb.journal.events import TABLES, Event, EventKind
+from agenttrace_nb.journal.file import ADD_EVENT, ADD_ITEM
+from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, owner_lock
+from agenttrace_nb.journal.read import JournalDamagedError, JournalReader
+from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+DAMAGED = ".damaged"
 _DAY_NS = 86_400 * 1_000_000_000
 _ERROR = {"type": "ProcessEnded", "message": "the process ended before this step did"}
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What was open in a journal and is now closed as interrupted."""
+    """What was open in a journal and is now closed as interrupted.
+
+    Attributes
+    ----------
+    runs, traces, spans
+        How many.
+    damaged
+        Where the file is kept as it was, if it was damaged and what could be read of it was saved.
+    """
 
     runs: int
     traces: int
     spans: int
+    damaged: Path | None = None
 
 
 def close_interrupted(path: Path) -> Closed:
     """Append the ends that a dead process could not write, with status ``interrupted``.
 
     The end of a step is taken to be the time of the journal's last event: when the process really ended is unknown.
+    Of a journal that is damaged, what can still be read is saved first; the damaged file is kept beside it.
 
     Raises
     ------
     LeaseTakenError
         If the process lives, or somebody else recovers this journal at this moment.
+    JournalError
+        If there is no such journal, a newer version wrote it, or nothing of it can be read.
     """
     lease = Lease(owner_lock(path))
     try:
-        with closing(JournalReader(path)) as reader:
-            ends = _missing_ends(reader.events())
+        ends, damaged = _ends_of(path), None
+        if ends is None:
+            damaged = _rescue(path)
+            ends = _ends_of(path)
+        if ends is None:
+            msg = f"{path.name} is damaged and cannot be saved; it is kept as {damaged}"
+            raise JournalDamagedError(msg)
         if ends:
             _append(path, ends)
-        return Closed(*(sum(e[0] is kind for e in ends) for kind in _END_OF.values()))
+        runs, traces, spans = (sum(end[0] is kind for end in ends) for kind in _END_OF.values())
+        return Closed(runs, traces, spans, damaged)
     finally:
         lease.release()
+
+
+def _ends_of(path: Path) -> list[_End] | None:
+    """Return the ends that are missing; ``None`` if the journal is one, but damaged."""
+    with closing(JournalReader(path)) as reader:
+        try:
+            reader.last_seq()
+            return _missing_ends(reader.events())
+        except JournalDamagedError:
+            return None
+
+
+def _rescue(path: Path) -> Path:
+    """Put what can be read of a damaged journal in its place, under the same numbers; keep the damaged file."""
+    kept = path.with_suffix(DAMAGED)
+    log = f"{path.name}-wal"
+    if not kept.exists():  # else an earlier rescue was itself interrupted
+        if (path.with_name(log)).exists():
+            shutil.copy2(path.with_name(log), f"{kept}-wal")
+        copy = path.with_suffix(".copy")
+        shutil.copy2(path, copy)
+        copy.replace(kept)
+    saved = path.with_suffix(".saved")
+    saved.unlink(missing_ok=True)
+    with closing(JournalReader(kept)) as reader, closing(sqlite3.connect(saved, isolation_level=None)) as db:
+        saved.chmod(0o600)
+        db.executescript(f"BEGIN; {TABLES}")
+        db.executemany("INSERT INTO meta VALUES (?, ?)", reader.meta.items())
+        db.executemany(ADD_ITEM, reader.salvage_items())
+        db.executemany(ADD_EVENT, (_row(event) for event in reader.salvage()))
+        db.execute("COMMIT")
+    # A log that is not of this file would be read into it.
+    for left in (log, f"{path.name}-shm"):
+        path.with_name(left).unlink(missing_ok=True)
+    saved.replace(path)
+    return kept
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    body = json.dumps(event.body, separators=(",", ":")).encode()
+    return (event.seq, event.kind.value, event.time_ns, event.run_key, event.trace_id, event.span_id, body)
 
 
 _END_OF = {
@@ -57,9 +120,10 @@ _END_OF = {
     EventKind.SPAN_START: EventKind.SPAN_END,
 }
 _Id = tuple[EventKind, str | None, str | None, str | None]
+_End = tuple[EventKind, int, str | None, str | None, str | None]
 
 
-def _missing_ends(events: Iterator[Event]) -> list[tuple[Any, ...]]:
+def _missing_ends(events: Iterator[Event]) -> list[_End]:
     open_: dict[_Id, Event] = {}
     last_ns = 0
     for event in events:
@@ -68,7 +132,7 @@ def _missing_ends(events: Iterator[Event]) -> list[tuple[Any, ...]]:
             open_[_id(event, _END_OF[event.kind])] = event
         else:
             open_.pop(_id(event, event.kind), None)
-    rows: list[tuple[Any, ...]] = []
+    rows: list[_End] = []
     # Inner things end first: spans before their traces, traces before their runs.
     for kind in reversed(_END_OF.values()):
         rows.extend(
@@ -82,8 +146,8 @@ def _id(event: Event, end: EventKind) -> _Id:
     return (end, run, event.trace_id, event.span_id)
 
 
-def _append(path: Path, ends: list[tuple[Any, ...]]) -> None:
-    body = json.dumps({"status": "interrupted", "error": _ERROR})
+def _append(path: Path, ends: list[_End]) -> None:
+    body = json.dumps({"status": Status.INTERRUPTED.value, "error": _ERROR}).encode()
     with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as db:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("BEGIN IMMEDIATE")
@@ -91,7 +155,7 @@ def _append(path: Path, ends: list[tuple[Any, ...]]) -> None:
         rows = [
             (last + i, kind.value, ns, run, trace, span, body) for i, (kind, ns, run, trace, span) in enumerate(ends, 1)
         ]
-        db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany(ADD_EVENT, rows)
         db.execute("COMMIT")
 
 
@@ -116,11 +180,11 @@ def remove_old(
     """
     gone = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        if time.time_ns() - path.stat().st_mtime_ns < keep_days * _DAY_NS:
+        if time.time_ns() - _last_write_ns(path) < keep_days * _DAY_NS:
             continue
         try:
             lease = Lease(owner_lock(path))
-        except LeaseTakenError:
+        except (JournalError, OSError):
             continue
         try:
             if _all_delivered(path, delivered):
@@ -132,11 +196,17 @@ def remove_old(
     return gone
 
 
+def _last_write_ns(path: Path) -> int:
+    # What was written last may still be in the log beside the file.
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return max(file.stat().st_mtime_ns for file in files if file.exists())
+
+
 def _all_delivered(path: Path, followers: tuple[str, ...]) -> bool:
     try:
         with closing(JournalReader(path)) as reader:
             last = reader.last_seq()
         saved = [json.loads(path.with_suffix(f".{name}.json").read_text("utf-8")) for name in followers]
         return all(s["cursor"] >= last and not s["state"].get("parked") for s in saved)
-    except (OSError, ValueError, KeyError, JournalError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, JournalError):
         return False

@@ -99,8 +99,7 @@ def _needed(data: bytes) -> tuple[list[Callable[[str], str]], bool]:
     low = data.lower()
     forms = [clean for gate, clean in FORMS if gate(data)]
     forms += [clean for gate, clean in FORMS_IN_ANY_CASE if gate(low)]
-    by_name = any([gate(low) for gate in GATES])  # noqa: C419 - a generator costs more than it saves
-    return forms, by_name
+    return forms, any([gate(low) for gate in GATES])  # noqa: C419 - a generator costs more than it saves
 
 
 class _Pass:
