@@ -70,6 +70,11 @@ class Store:
             raise StoreRefusedError(told + _ELSEWHERE)
         self.uri = uri
         self._experiments: dict[str, str] = {}
+        if uri.startswith("sqlite:"):
+            from agenttrace_nb.mlflow_store import database
+
+            with self._asked():
+                database.make_whole(uri)
         with self._asked(), _in_folder(cwd):
             self._client = mlflow.MlflowClient(uri)
             if uri.startswith("http"):
