@@ -85,6 +85,7 @@ class Store:
     def _check_version(self) -> None:
         version = adapter.server_version(self.uri)
         if version is None:
+            self._client.get_experiment("0")  # fails too, and says why
             raise StoreUnavailableError(_silent(self.uri, "no answer"))
         if version < adapter.LOWEST_SERVER:
             msg = (
@@ -293,6 +294,8 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, MlflowException) and isinstance(cause, OSError):
         inner: Any = cause.args[0] if cause.args else cause
         text = str(getattr(inner, "reason", inner))
+    for told in (error, cause):  # a database's own words, without SQLAlchemy's around them
+        text = str(getattr(told, "orig", None) or text)
     return text.strip().splitlines()[0][:300]
 
 

@@ -98,21 +98,23 @@ class Program:
 
     def _started(self, words: list[str]) -> Running:
         self.folder.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, *words], cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-        )  # fmt: skip
-        self.started.append(Running(self, process))
+        complaints = self.folder / f"stderr_{time.monotonic_ns()}.txt"
+        with complaints.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, *words], cwd=self.folder, env=self._environment(), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf-8",
+            )  # fmt: skip
+        self.started.append(Running(self, process, complaints))
         return self.started[-1]
 
     def run(self, code: str, *arguments: str, status: int | None = 0) -> Ended:
         """Run it to its end."""
         return self.start(code, *arguments).end(status)
 
-    def recover(self) -> subprocess.CompletedProcess[str]:
+    def recover(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Run ``agenttrace-nb recover``."""
         return subprocess.run(
-            [sys.executable, "-m", "agenttrace_nb.cli", "recover"], cwd=self.folder, env=self._environment(),
+            [sys.executable, "-m", "agenttrace_nb.cli", "recover", *options], cwd=self.folder, env=self._environment(),
             capture_output=True, text=True, timeout=LIMIT_S, check=False,
         )  # fmt: skip
 
@@ -160,11 +162,6 @@ class Ended:
     stdout: str
     stderr: str
 
-    @property
-    def notes(self) -> list[str]:
-        """What the tracer said to the user: lines of the log, none of them by the program itself."""
-        return [line for line in self.stderr.splitlines() if line.strip()]
-
 
 @dataclass
 class Running:
@@ -172,13 +169,30 @@ class Running:
 
     program: Program
     process: subprocess.Popen[str]
+    complaints: Path
     told: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stderr(self) -> str:
+        """What the user sees of warnings and errors."""
+        return self.complaints.read_text("utf-8")
+
+    @property
+    def notes(self) -> list[str]:
+        """The same, line by line."""
+        return [line for line in self.stderr.splitlines() if line.strip()]
+
+    def go_on(self) -> None:
+        """Let a program that waits for a line go on."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
 
     def hear(self) -> dict[str, Any]:
         """Wait until it says something; return that."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"it ended: {self.process.communicate()[1]}"
+        assert line, f"it ended: {self.stderr}"
         said = json.loads(line)
         self.told |= said
         return dict(said)
@@ -187,20 +201,20 @@ class Running:
         """End it as the kernel of the operating system does when memory runs out."""
         self.process.kill()
         self.process.wait(10)
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
 
     def end(self, status: int | None = 0, timeout_s: float = LIMIT_S) -> Ended:
         """Wait for its end and return what it left."""
         try:
-            out, err = self.process.communicate(timeout=timeout_s)
+            out, _ = self.process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        assert status is None or self.process.returncode == status, err
+        assert status is None or self.process.returncode == status, self.stderr
         told = dict(self.told)
         for line in out.splitlines():
             if line.startswith("{"):
                 told |= json.loads(line)
-        return Ended(self.process.returncode, told, out, err)
+        return Ended(self.process.returncode, told, out, self.stderr)
