@@ -258,9 +258,13 @@ def _recover_one(path: Path, stores: Stores, elsewhere: str | None) -> bool:
     except (JournalError, OSError) as error:
         _report(f"{path.stem}: {error}")
         return False
-    open_ = f"{closed.runs} runs, {closed.traces} traces and {closed.spans} steps closed as interrupted, "
-    end = "delivered" if delivered else "not delivered: nothing is lost, try again later"
-    print(f"{path.stem}  {open_ if closed.runs or closed.traces or closed.spans else ''}{end}")
+    done = []
+    if closed.damaged is not None:
+        done.append(f"damaged: what can be read was saved, and the file kept as {closed.damaged.name}")
+    if open_ := _counted({"run": closed.runs, "trace": closed.traces, "step": closed.spans}):
+        done.append(f"{open_} closed as interrupted")
+    done.append("delivered" if delivered else "not delivered: nothing is lost, try again later")
+    print(f"{path.stem}  {', '.join(done)}")
     return delivered
 
 
@@ -277,12 +281,18 @@ def _left_open(path: Path) -> str:
         return ""
     traces = fold.traces.values()
     standing = {
-        "runs": [run.status for run in fold.runs.values()],
-        "traces": [trace.status for trace in traces],
-        "steps": [span.status for trace in traces for span in trace.spans],
+        "run": [run.status for run in fold.runs.values()],
+        "trace": [trace.status for trace in traces],
+        "step": [span.status for trace in traces for span in trace.spans],
     }
-    still = {what: found.count(Status.RUNNING) for what, found in standing.items()}
-    return f", {', '.join(f'{n} {what}' for what, n in still.items())} left open" if any(still.values()) else ""
+    open_ = _counted({what: found.count(Status.RUNNING) for what, found in standing.items()})
+    return f", {open_} left open" if open_ else ""
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    from agenttrace_nb.views.format import plural
+
+    return ", ".join(f"{number} {plural(number, what)}" for what, number in numbers.items() if number)
 
 
 # ----------------------------------------------------------------------------------------------------------- journals

@@ -201,7 +201,7 @@ def test_a_dry_run_says_what_is_open_and_changes_nothing(broken_off: str, capsys
     assert main(["recover", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "broken  its process has ended, 3 events, delivery has not begun" in said
-    assert "1 runs, 1 traces, 1 steps left open" in said
+    assert "1 run, 1 trace, 1 step left open" in said
     main(["status"])
     assert "3 events" in capsys.readouterr().out
 
@@ -210,7 +210,7 @@ def test_a_dry_run_says_what_is_open_and_changes_nothing(broken_off: str, capsys
 def test_recover_closes_what_was_open_and_delivers_it_and_show_reads_it_there(broken_off: str) -> None:
     done = run("recover")
     assert done.returncode == 0, done.stderr
-    assert "1 runs, 1 traces and 1 steps closed as interrupted, delivered" in done.stdout
+    assert "1 run, 1 trace, 1 step closed as interrupted, delivered" in done.stdout
     assert done.stderr == ""
 
     from mlflow import MlflowClient
