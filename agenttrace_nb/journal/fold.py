@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.events import ITEM, ITEM_LIST, Event, EventKind
 from agenttrace_nb.spans import Agent, CellRun, Lazy, Span, SpanError, SpanKind, Status, Trace
@@ -13,7 +12,6 @@ from agenttrace_nb.spans import Agent, CellRun, Lazy, Span, SpanError, SpanKind,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_E = TypeVar("_E", bound=StrEnum)
 _RUN_FIELDS = frozenset(f.name for f in fields(CellRun)) - {"key", "start_ns", "end_ns", "status", "error", "trace_ids"}
 _AGENT_FIELDS = frozenset(f.name for f in fields(Agent))
 _SPAN_FIELDS = (
@@ -49,7 +47,13 @@ class Fold:
         self._touched: dict[int, Span] = {}
 
     def apply(self, event: Event) -> None:
-        """Take one event into account."""
+        """Take one event into account.
+
+        Raises
+        ------
+        ValueError
+            If its kind of span or its status is not known; nothing of the event is kept then.
+        """
         _APPLY[event.kind](self, event)
 
     def take_touched(self) -> list[Span]:
@@ -87,8 +91,8 @@ class Fold:
         run = self.runs.get(str(event.run_key))
         if run is None:
             return
+        run.status = Status(event.body.get("status", Status.OK))
         run.end_ns = event.time_ns
-        run.status = _one_of(Status, event.body.get("status"), Status.OK)
         run.error = _error(event.body.get("error"))
         run.success = event.body.get("success", run.success)
 
@@ -115,8 +119,8 @@ class Fold:
     def _trace_end(self, event: Event) -> None:
         trace = self.traces.get(str(event.trace_id))
         if trace is not None:
+            trace.status = Status(event.body.get("status", Status.OK))
             trace.end_ns = event.time_ns
-            trace.status = _one_of(Status, event.body.get("status"), Status.OK)
 
     def _agent(self, event: Event) -> None:
         trace = self.traces.get(str(event.trace_id))
@@ -127,11 +131,12 @@ class Fold:
 
     def _span(self, event: Event) -> None:
         trace_id, span_id = str(event.trace_id), str(event.span_id)
+        kind, status = SpanKind(event.body.get("kind", SpanKind.OTHER)), Status(event.body.get("status", Status.OK))
         span = self.spans.get((trace_id, span_id))
         if span is None:
             span = Span(
                 trace_id=trace_id, span_id=span_id, name=event.body.get("name", "span"),
-                kind=SpanKind.OTHER, start_ns=event.time_ns,
+                kind=kind, start_ns=event.time_ns,
             )  # fmt: skip
             self.spans[trace_id, span_id] = span
             trace = self.traces.get(trace_id)
@@ -141,7 +146,7 @@ class Fold:
         self._fill(span, event.body)
         if event.kind is EventKind.SPAN_END:
             span.end_ns = event.body.get("end_ns", event.time_ns)
-            span.status = _one_of(Status, event.body.get("status"), Status.OK)
+            span.status = status
         self._touched[id(span)] = span
 
     def _fill(self, span: Span, body: dict[str, Any]) -> None:
@@ -149,9 +154,9 @@ class Fold:
             if name in body:
                 setattr(span, name, body[name])
         if "kind" in body:
-            span.kind = _one_of(SpanKind, body["kind"], SpanKind.OTHER)
+            span.kind = SpanKind(body["kind"])
         if "status" in body:
-            span.status = _one_of(Status, body["status"], span.status)
+            span.status = Status(body["status"])
         if "error" in body:
             span.error = _error(body["error"])
         if "input" in body:
@@ -173,13 +178,6 @@ class Fold:
             if ITEM_LIST in value:
                 return [json.loads(self._load_item(item)) for item in value[ITEM_LIST]]
         return value
-
-
-def _one_of(kinds: type[_E], value: Any, otherwise: _E) -> _E:
-    try:
-        return kinds(value)
-    except ValueError:
-        return otherwise
 
 
 def _error(data: dict[str, Any] | None) -> SpanError | None:

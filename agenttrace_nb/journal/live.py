@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.journal.fold import Fold
@@ -41,7 +42,9 @@ class LiveFold:
         """Take in what has happened; return the spans of this run that changed since the last call."""
         with self._lock:
             while self._queue:
-                self._fold.apply(self._queue.popleft())
+                # An event that makes no sense is reported by the followers; the picture goes on without it.
+                with suppress(ValueError):
+                    self._fold.apply(self._queue.popleft())
             return self._fold.take_touched()
 
     @property
