@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http
 import http.client
 import os
 import shutil
@@ -82,6 +83,10 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+START_S = 150
+"""A server takes ten seconds to start, and much longer on a machine that is busy."""
+
+
 class Server:
     """A real MLflow tracking server on this machine."""
 
@@ -99,17 +104,21 @@ class Server:
         ]  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            try:
-                health = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-                health.request("GET", "/health")
-                health.getresponse().read()
-                health.close()
+            if self._answers():
                 return
-            except OSError:
-                time.sleep(0.2)
+            time.sleep(0.2)
+        self.stop()
         raise TimeoutError((self.folder / "server.log").read_text("utf-8"))
+
+    def _answers(self) -> bool:
+        health = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        with contextlib.closing(health), contextlib.suppress(OSError):
+            health.request("GET", "/health")
+            with health.getresponse() as answer:
+                return answer.status == http.HTTPStatus.OK
+        return False
 
     def stop(self) -> None:
         if self._process is not None:
