@@ -103,7 +103,7 @@ js:
 endif
 
 bench: $(TEST_READY) ## the speed claims, each against its rival
-	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program"; done
+	@set -e; for program in $(filter-out __init__ isolated workload,$(basename $(notdir $(wildcard benchmarks/*.py)))); do echo "== $$program"; $(BIN)/python -m benchmarks.$$program; done
 
 clean: ## remove what these commands made, but not the environment and not your recorded runs
 	rm -rf build dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

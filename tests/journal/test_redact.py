@@ -38,7 +38,7 @@ USUAL = [
     "https://example.org:8080/path?x=1@2 and http://localhost:5000/a@b and ftp://ada@example.org",
     "mail me at ada@example.org or at https://example.org/@ada",
     "git@github.com:owner/name.git",
-    "00:00:12:34 10:30@Oslo file:///home/x",
+    "00:00:12:34 10:30@Oslo file:///etc/x",
     "ghost_writer, github_patterns, hf_hub_download, npm_config, skeleton_key_board",
     "AKIAN, ASIAN CUISINE, AIzawl, dapifruit, eyJustinTime",
     "gpt-4o-mini, claude-sk-mode, o4-mini-2025-04-16",
@@ -192,16 +192,30 @@ def test_a_rule_object_that_cannot_be_compared_has_a_number_of_its_own() -> None
 # ---------------------------------------------------------------------------------------------------- fields to keep
 
 
-def test_fields_that_are_kept_are_untouched_by_every_rule() -> None:
-    body = {"kind": "llm", "status": "ok", "name": "llm", "attributes": {"kind": "llm"}}
-    redactor = Redactor([r"llm|ok|kind|name|status"])
-    after = json.loads(redactor.clean(encode(body), untouched=frozenset({"kind", "status"})))
-    assert after == {"kind": "llm", "status": "ok", "name": MARK, "attributes": {MARK: MARK}}
+def test_what_a_run_is_made_of_is_untouched_by_every_rule() -> None:
+    body = {"kind": "llm", "status": "ok", "name": "llm", "attributes": {"kind": "llm"}, "input": {"$i": 1}}
+    redactor = Redactor([r"llm|ok|kind|name|status|\$"])
+    after = json.loads(redactor.clean_body(encode(body), ["input"]))
+    assert after == {
+        "kind": "llm", "status": "ok", "name": MARK, "attributes": {MARK: MARK}, "input": {"$i": 1}
+    }  # fmt: skip
+
+
+def test_rules_change_what_our_own_records_hold_and_not_their_names() -> None:
+    body = {"tag": {"key": "value", "value": "key"}, "error": {"type": "key", "message": "the key"}}
+    after = json.loads(Redactor(["key|value|type"]).clean_body(encode(body)))
+    assert after == {"tag": {"key": MARK, "value": MARK}, "error": {"type": MARK, "message": f"the {MARK}"}}
+
+
+def test_a_parameter_or_tag_with_a_secret_name_has_no_value() -> None:
+    body = {"param": {"key": "api_key", "value": "hunter2"}, "metric": {"key": "loss", "value": 2.0, "step": 1}}
+    after = json.loads(DEFAULT.clean_body(encode(body)))
+    assert after == {**body, "param": {"key": "api_key", "value": MARK}}
 
 
 def test_secret_names_count_in_the_outermost_mapping_too() -> None:
     body = {"kind": "llm", "password": "hunter2"}
-    assert json.loads(DEFAULT.clean(encode(body), untouched=frozenset({"kind"}))) == {"kind": "llm", "password": MARK}
+    assert json.loads(DEFAULT.clean_body(encode(body))) == {"kind": "llm", "password": MARK}
 
 
 # -------------------------------------------------------------------------------------------------------- any input
@@ -279,7 +293,7 @@ def test_data_deeper_than_can_be_looked_into_is_not_let_through() -> None:
     raw = encode({"kind": "llm", "password": "hunter2", "deep": value})
 
     def down(levels: int) -> bytes:
-        return down(levels - 1) if levels else DEFAULT.clean(raw, untouched=frozenset({"kind"}))
+        return down(levels - 1) if levels else DEFAULT.clean_body(raw)
 
     after = json.loads(down(600))
     assert after["kind"] == "llm"

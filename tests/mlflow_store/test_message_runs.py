@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow_store.journals import end_run, end_span, end_trace, record_run, record_trace, start_run, start_span
 from mlflow_store.samples import START_NS, booking
-from mlflow_store.test_trace_writer import Killed, kill_at
+from mlflow_store.test_exactly_once import Killed, kill_at
 
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.events import EventKind
