@@ -15,7 +15,7 @@ from bench.models import Kind
 from bench.scenarios import SCENARIOS, run
 from mlflow_store.journals import end_run, record_run, record_trace, start_run
 from mlflow_store.samples import START_NS, as_plain, booking
-from mlflow_store.test_trace_writer import PRICED, runs, write
+from mlflow_store.written import PRICED, runs, write
 
 from agenttrace_nb.mlflow_store.reader import Query, read, read_one
 from agenttrace_nb.spans import SpanError, SpanKind, Status, Trace
