@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.capture import words
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import SpanKind, Status, span_id_of
+from agenttrace_nb.spans import span_id_of
 
 if TYPE_CHECKING:
     from agenttrace_nb.capture.state import Call, OpenSpan, OpenTrace
@@ -65,8 +66,8 @@ def _refuse(trace: OpenTrace, above: OpenSpan, call_id: str, name: str, argument
     if above.sensitive and arguments is not None:
         content["input"] = arguments
     span_id = span_id_of(f"{trace.sdk_id}/refused/{call_id}")
-    body: dict[str, Any] = {"kind": SpanKind.TOOL.value, "name": name, "parent_id": above.span_id}
-    body |= {"agent": above.agent, "role": above.role, "status": Status.OK.value, "attributes": attributes}
+    body: dict[str, Any] = {"kind": words.TOOL, "name": name, "parent_id": above.span_id}
+    body |= {"agent": above.agent, "role": above.role, "status": words.OK, "attributes": attributes}
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, span_id, body, content)
 
 

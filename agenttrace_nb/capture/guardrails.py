@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.capture import words
 from agenttrace_nb.capture.failures import WITHHELD
 from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, Call, OpenSpan, OpenTrace
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +21,9 @@ def conclude_guardrail(trace: OpenTrace, open_: OpenSpan, span: Any, body: dict[
     body["attributes"] = {"triggered": tripped}
     if tripped:
         error = {"type": "GuardrailTripwireTriggered", "message": "tripwire triggered"}
-        body.update(status=Status.ERROR.value, error=error)
+        body.update(status=words.ERROR, error=error)
     call = CALL.get()
-    if call is not None and (tripped or body["status"] == Status.OK.value):
+    if call is not None and (tripped or body["status"] == words.OK):
         call.guardrails.setdefault(data.name, []).append((trace, open_.span_id))
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from agents.models.fake_id import FAKE_RESPONSES_ID
 
+from agenttrace_nb.capture import words
 from agenttrace_nb.capture.declared import describe_settings, model_name
 from agenttrace_nb.capture.state import Call, OpenLlm, OpenSpan, OpenTrace
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import NS_PER_S, SpanKind, Status, span_id_of
+from agenttrace_nb.spans import NS_PER_S, span_id_of
 
 UNNAMED = "llm"
 """Name of a call of whatever model the provider uses by default, until its answer names it."""
@@ -28,7 +29,7 @@ def start_llm(at: tuple[OpenTrace, OpenSpan, str], call: Call, agent: Any, syste
     call.llm = llm
     attributes: dict[str, Any] = {"model_settings": _settings(call, agent)}
     body = {
-        "kind": SpanKind.LLM.value,
+        "kind": words.LLM,
         "name": shown,
         "parent_id": trace.id_of(parent_sdk_id),
         "agent": agent.name,
@@ -38,9 +39,7 @@ def start_llm(at: tuple[OpenTrace, OpenSpan, str], call: Call, agent: Any, syste
     if name is not None:
         body["model"] = attributes["requested_model"] = name
     content = {"input": _prompt(system, items)} if call.sensitive else {}
-    trace.recorder.append(
-        EventKind.SPAN_START, trace.trace_id, llm.span_id, body, content, urgent=True, time_ns=llm.start_ns
-    )
+    trace.recorder.append(EventKind.SPAN_START, trace.trace_id, llm.span_id, body, content, time_ns=llm.start_ns)
     return llm
 
 
@@ -53,7 +52,7 @@ def end_llm(trace: OpenTrace, call: Call, parent_sdk_id: str, response: Any) -> 
     llm = trace.llms.pop(parent_sdk_id, None)
     if llm is None:
         return
-    body = {"status": Status.OK.value, **_concluding(llm), **usage_fields(getattr(response, "usage", None))}
+    body = {"status": words.OK, **_concluding(llm), **usage_fields(getattr(response, "usage", None))}
     attributes = body["attributes"]
     for name, value in (
         ("response_id", _response_id(response, items)),
@@ -74,7 +73,7 @@ def fail_llm(trace: OpenTrace, parent_sdk_id: str, error: BaseException | None) 
         ending = llm.ending
     elif error is None or hasattr(error, "guardrail_result"):
         # A tripped guardrail ends the turn with its own exception and cancels the model that works beside it.
-        ending = {"status": Status.CANCELLED.value}
+        ending = {"status": words.CANCELLED}
     else:
         ending = trace.ending(error, sensitive=llm.sensitive)
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, llm.span_id, {**ending, **_concluding(llm)})
@@ -89,12 +88,12 @@ def take_sdk_span(llm: OpenLlm, data: Any, ending: dict[str, Any]) -> None:
 
 
 def sdk_fields(data: Any) -> dict[str, Any]:
-    """Return what a generation or response span says beyond input and output: model, usage, ids, why it ended."""
+    """Return what a generation or response span says beyond input, output and usage: model, ids, why it ended."""
     response = getattr(data, "response", None)
     found = answer_fields(response) if response is not None else {"attributes": {}}
     if "model" not in found and isinstance(getattr(data, "model", None), str):
         found["model"] = data.model
-    return {**found, **usage_fields(getattr(data, "usage", None))}
+    return found
 
 
 def answer_fields(answer: Any) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from agents import get_current_trace
 
+from agenttrace_nb.capture import words
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.failures import describe, status_of
 from agenttrace_nb.capture.state import CALL, TRACES, Call, OpenTrace, here
 from agenttrace_nb.capture.wrapping import WatchedObjects
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import SpanKind, span_id_of
+from agenttrace_nb.spans import span_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def _note(  # noqa: PLR0917 - one step, as it was
     def write(trace: OpenTrace, parent_id: str, agent: str | None) -> None:
         trace.llm_count += 1
         span_id = span_id_of(f"{trace.sdk_id}/memory/{trace.llm_count}")
-        body = {"kind": SpanKind.MEMORY.value, "name": name, "parent_id": parent_id, "agent": agent}
+        body = {"kind": words.MEMORY, "name": name, "parent_id": parent_id, "agent": agent}
         append = trace.recorder.append
         append(EventKind.SPAN_START, trace.trace_id, span_id, body, content, time_ns=start_ns)
         append(EventKind.SPAN_END, trace.trace_id, span_id, ending, content_out, time_ns=end_ns)

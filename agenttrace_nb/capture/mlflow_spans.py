@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.capture import words
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import SpanKind, Status
+from agenttrace_nb.spans import SpanKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,18 +39,19 @@ def enter_tool(trace: OpenTrace, tool: OpenSpan) -> Callable[[], None] | None:
         return None
     from agenttrace_nb.mlflow_store import bridge
 
-    @quiet
-    def take(span: MlflowSpan) -> None:
-        _journal(trace, tool, span)
-
-    manager = bridge.tool_context(trace.trace_id, tool.span_id, take)
+    manager = bridge.tool_context(trace.trace_id, tool.span_id, functools.partial(_take, trace, tool))
     manager.__enter__()
+    return functools.partial(_leave, manager)
 
-    @quiet
-    def leave() -> None:
-        manager.__exit__(None, None, None)
 
-    return leave
+@quiet
+def _take(trace: OpenTrace, tool: OpenSpan, span: MlflowSpan) -> None:
+    _journal(trace, tool, span)
+
+
+@quiet
+def _leave(manager: contextlib.AbstractContextManager[None]) -> None:
+    manager.__exit__(None, None, None)
 
 
 @contextlib.contextmanager
@@ -71,12 +74,7 @@ def enter_suppressed() -> Callable[[], None] | None:
 
     manager = bridge.suppressed()
     manager.__enter__()
-
-    @quiet
-    def leave() -> None:
-        manager.__exit__(None, None, None)
-
-    return leave
+    return functools.partial(_leave, manager)
 
 
 def _journal(trace: OpenTrace, tool: OpenSpan, span: MlflowSpan) -> None:
@@ -93,10 +91,10 @@ def _journal(trace: OpenTrace, tool: OpenSpan, span: MlflowSpan) -> None:
         trace.recorder.append(EventKind.SPAN_START, trace.trace_id, span.span_id, body, time_ns=span.start_ns)
         return
     body["attributes"] = {"mlflow.spanType": span.span_type, **(span.attributes if tool.sensitive else {})}
-    body["status"] = Status.OK.value
+    body["status"] = words.OK
     if span.failed:
         message = span.error_message or "failed"
-        body.update(status=Status.ERROR.value, error={"type": span.error_type, "message": message})
+        body.update(status=words.ERROR, error={"type": span.error_type, "message": message})
     both = {"input": span.inputs, "output": span.outputs} if tool.sensitive else {}
     content = {name: value for name, value in both.items() if value is not None}
     trace.recorder.append(EventKind.SPAN_END, trace.trace_id, span.span_id, body, content, time_ns=span.end_ns)

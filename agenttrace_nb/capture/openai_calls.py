@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.capture import llm as llm_calls
-from agenttrace_nb.capture import mlflow_spans
+from agenttrace_nb.capture import mlflow_spans, words
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.openai_streams import watch_stream
 from agenttrace_nb.capture.state import TRACES, OpenLlm, OpenSpan, OpenTrace, here
@@ -174,7 +174,7 @@ def _begin_span(trace: OpenTrace, open_: OpenSpan, kwargs: dict[str, Any]) -> _O
     trace.llm_count += 1
     call = _OfTool(trace, span_id_of(f"{open_.span_id}/client/{trace.llm_count}"), open_.sensitive)
     model = kwargs.get("model")
-    body: dict[str, Any] = {"kind": SpanKind.LLM.value, "name": str(model or "llm"), "parent_id": open_.span_id}
+    body: dict[str, Any] = {"kind": words.LLM, "name": str(model or "llm"), "parent_id": open_.span_id}
     if isinstance(model, str):
         body["model"] = model
         body["attributes"] = {"requested_model": model}

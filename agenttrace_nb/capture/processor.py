@@ -8,13 +8,13 @@ from typing import Any
 
 from agents import TracingProcessor, get_current_trace
 
-from agenttrace_nb.capture import approvals, guardrails, memory, mlflow_spans, tools
+from agenttrace_nb.capture import approvals, guardrails, memory, mlflow_spans, tools, words
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture.active import ACTIVE, quiet, role_of
 from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, NO_OUTPUT, TRACES, Call, OpenSpan, OpenTrace, reopen
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.spans import SpanKind, Status, trace_id_of
+from agenttrace_nb.spans import SpanKind, trace_id_of
 
 _KINDS = {
     "task": SpanKind.WORKFLOW,
@@ -77,7 +77,7 @@ class JournalProcessor(TracingProcessor):
             open_.llm = llm
             trace.ids[span.span_id] = llm.span_id
             return
-        body = {"kind": kind.value, "parent_id": trace.id_of(span.parent_id), **_names(open_, data)}
+        body = {"kind": words.KINDS[kind], "parent_id": trace.id_of(span.parent_id), **_names(open_, data)}
         content: dict[str, Any] = {}
         if kind is SpanKind.AGENT and call is not None and call.input is not None:
             content, call.input = ({"input": call.input} if call.sensitive else {}), None
@@ -109,12 +109,12 @@ class JournalProcessor(TracingProcessor):
         error = _raised(open_.started_under)
         ending = open_.ending(error, sensitive=open_.call.sensitive if open_.call else True)
         if error is None and _stopped_after_turn(open_.call):
-            ending = {"status": Status.CANCELLED.value}
+            ending = {"status": words.CANCELLED}
         for parent in list(open_.llms):
             llm_calls.fail_llm(open_, parent, error)
         if not open_.root_ended:
             _end_root(open_, ending, _answer(open_.call))
-        elif ending["status"] == Status.CANCELLED.value:
+        elif ending["status"] == words.CANCELLED:
             open_.recorder.append(EventKind.SPAN_UPDATE, open_.trace_id, open_.root_id, ending)
         _end_trace(open_, ending)
         if not open_.spans:
@@ -141,7 +141,7 @@ def _announce(open_: OpenTrace, trace: Any, call: Call | None) -> None:
 
 
 def _start_root(open_: OpenTrace, name: str, content: dict[str, Any]) -> None:
-    root = {"kind": SpanKind.WORKFLOW.value, "name": name}
+    root = {"kind": words.WORKFLOW, "name": name}
     open_.recorder.append(EventKind.SPAN_START, open_.trace_id, open_.root_id, root, content)
 
 
@@ -250,7 +250,7 @@ def _end_span(trace: OpenTrace, open_: OpenSpan, span: Any) -> dict[str, Any]:
     if error is None or open_.error is not None:
         body = _with_own_error(body, open_, span.error)
     if open_.llm is not None:
-        if body["status"] == Status.CANCELLED.value and span.error:
+        if body["status"] == words.CANCELLED and span.error:
             # The SDK cancels a model that takes too long, and says so on its span.
             body = _with_own_error(body, open_, span.error)
         llm_calls.take_sdk_span(open_.llm, span.span_data, body)
@@ -259,8 +259,8 @@ def _end_span(trace: OpenTrace, open_: OpenSpan, span: Any) -> dict[str, Any]:
     content: dict[str, Any] = {"output": open_.output} if open_.has_output and open_.sensitive else {}
     _DETAILS.get(open_.kind, _nothing)(trace, open_, span, body, content)
     _explain(open_, error)
-    if body["status"] == Status.OK.value and open_.kind in _RUNNING and _stopped_after_turn(trace.call):
-        body["status"] = Status.CANCELLED.value
+    if body["status"] == words.OK and open_.kind in _RUNNING and _stopped_after_turn(trace.call):
+        body["status"] = words.CANCELLED
     if open_.kind is SpanKind.WORKFLOW:
         _end_task(trace, open_, body, content)
     else:
@@ -280,13 +280,13 @@ def _explain(open_: OpenSpan, error: BaseException | None) -> None:
 
 def _with_own_error(body: dict[str, Any], open_: OpenSpan, error: Any) -> dict[str, Any]:
     if open_.error is not None:
-        return {"status": Status.ERROR.value, "error": open_.error}
+        return {"status": words.ERROR, "error": open_.error}
     if not error:
         return body
     data = error.get("data") or {}
     detail = data.get("error") or data.get("tool_name")
     message = f"{error['message']}: {detail}" if detail and open_.sensitive else error["message"]
-    return {"status": Status.ERROR.value, "error": {"type": None, "message": message}}
+    return {"status": words.ERROR, "error": {"type": None, "message": message}}
 
 
 def _end_task(trace: OpenTrace, open_: OpenSpan, body: dict[str, Any], content: dict[str, Any]) -> None:
@@ -340,7 +340,7 @@ def _mcp(trace: OpenTrace, open_: OpenSpan, span: Any, body: dict[str, Any], con
 def _bare_llm(_: OpenTrace, open_: OpenSpan, span: Any, body: dict[str, Any], content: dict[str, Any]) -> None:
     """Keep a span of a model that was called outside of the runner's turns."""
     data = span.span_data
-    body.update(llm_calls.sdk_fields(data))
+    body.update({**llm_calls.sdk_fields(data), **llm_calls.usage_fields(getattr(data, "usage", None))})
     if not open_.sensitive:
         return
     response = getattr(data, "response", None)

@@ -8,6 +8,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents import get_current_span
+
+from agenttrace_nb.capture import words
 from agenttrace_nb.capture.failures import describe, status_of
 from agenttrace_nb.spans import SpanKind, Status, span_id_of, trace_id_of
 
@@ -141,6 +144,8 @@ class OpenTrace:
         Spans of tools that wait for approval, by call id.
     last_ending
         Status and error of the trace as it ended last.
+    root_id
+        Id of the span that stands for the trace.
     """
 
     recorder: Recorder
@@ -160,12 +165,11 @@ class OpenTrace:
     pending: dict[str, str] = field(default_factory=dict)
     llm_count: int = 0
     last_ending: dict[str, Any] | None = None
+    root_id: str = field(init=False)
     _last_error: tuple[BaseException, bool, dict[str, Any]] | None = None
 
-    @property
-    def root_id(self) -> str:
-        """Id of the span that stands for the trace."""
-        return span_id_of(self.sdk_id)
+    def __post_init__(self) -> None:
+        self.root_id = span_id_of(self.sdk_id)
 
     def id_of(self, sdk_span_id: str | None) -> str:
         """Return our id of a span of the SDK; the root's for none."""
@@ -175,14 +179,15 @@ class OpenTrace:
 
     def ending(self, error: BaseException | None, *, sensitive: bool) -> dict[str, Any]:
         """Return ``status`` and ``error`` of what ends with this exception, if with one."""
-        status = status_of(error)
-        if error is None or status is Status.CANCELLED:
-            return {"status": status.value}
+        if error is None:
+            return {"status": words.OK}
+        if status_of(error) is Status.CANCELLED:
+            return {"status": words.CANCELLED}
         last = self._last_error
         if last is None or last[0] is not error or last[1] is not sensitive:
             # An exception passes through turn, agent and root: it is described once.
             last = self._last_error = (error, sensitive, describe(error, sensitive=sensitive))
-        return {"status": status.value, "error": last[2]}
+        return {"status": words.ERROR, "error": last[2]}
 
     def retire(self) -> None:
         """Stop recording; remember what is needed if something of the trace comes later."""
@@ -222,8 +227,6 @@ def forget_all() -> None:
 
 def here() -> tuple[OpenTrace, OpenSpan, str] | None:
     """Return trace, span and the SDK's span id of the span that the current code runs under, if it is recorded."""
-    from agents import get_current_span
-
     span = get_current_span()
     if span is None:
         return None

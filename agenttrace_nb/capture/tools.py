@@ -8,12 +8,12 @@ from typing import Any
 
 from agents.exceptions import ToolTimeoutError
 
-from agenttrace_nb.capture import approvals
+from agenttrace_nb.capture import approvals, words
 from agenttrace_nb.capture.active import quiet
 from agenttrace_nb.capture.failures import describe
 from agenttrace_nb.capture.plain import as_data
 from agenttrace_nb.capture.state import CALL, Call, OpenSpan, OpenTrace
-from agenttrace_nb.spans import NS_PER_S, Status
+from agenttrace_nb.spans import NS_PER_S
 
 _PLAIN = (str, int, float, bool, dict, list, tuple, type(None))
 
@@ -25,17 +25,18 @@ def watch_errors(span: Any, open_: OpenSpan) -> None:
     """
     set_error = span.set_error
 
-    @quiet
-    def look() -> None:
-        true = sys.exception()
-        if true is not None and true is not open_.started_under and open_.error is None:
-            open_.error = describe(true, sensitive=open_.sensitive)
-
     def watched(error: Any) -> None:
-        look()
+        _look(open_)
         set_error(error)
 
     span.set_error = watched
+
+
+@quiet
+def _look(open_: OpenSpan) -> None:
+    true = sys.exception()
+    if true is not None and true is not open_.started_under and open_.error is None:
+        open_.error = describe(true, sensitive=open_.sensitive)
 
 
 def start_tool(trace: OpenTrace, open_: OpenSpan, call: Call, context: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,12 +101,12 @@ def _did_not_start(
     if call_id is not None and call is not None:
         del call.asked[call_id]
         attributes["call_id"] = call_id
-    if open_.error is not None or body["status"] == Status.CANCELLED.value:
+    if open_.error is not None or body["status"] == words.CANCELLED:
         return
     if span.error:
         # Somebody refused this tool once and for all; the model is told so and the run goes on.
         body.pop("error", None)
-        body["status"] = Status.OK.value
+        body["status"] = words.OK
         attributes.update(approvals.REFUSED)
     elif data.output is not None:
         attributes["rejected_by"] = "guardrail"
