@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.bus import Bus
 from agenttrace_nb.journal.encode import encode, encode_each
-from agenttrace_nb.journal.events import ITEM, ITEM_LIST, STRUCTURE, Event, EventKind
+from agenttrace_nb.journal.events import ITEM, ITEM_LIST, Event, EventKind
 from agenttrace_nb.journal.file import JournalFile, passes_soon
 from agenttrace_nb.journal.place import JournalError, fallback_folder, journal_folder, new_path
 from agenttrace_nb.journal.redact import Redactor
@@ -121,9 +121,9 @@ class Journal:
             return
         now = time.time_ns() if time_ns is None else time_ns
         redactor = redactor or _DEFAULT
-        if content:
-            body = {**body, **{name: self._place(value, redactor) for name, value in content.items()}}
-        clean = redactor.clean(encode(body), untouched=STRUCTURE)
+        placed = {name: self._place(value, redactor) for name, value in content.items()}
+        references = [name for name, value in placed.items() if isinstance(value, dict)]
+        clean = redactor.clean_body(encode({**body, **placed}), references)
         with self._lock:
             self._seq += 1
             self.bus.publish(Event(self._seq, kind, now, run_key, trace_id, span_id, clean))

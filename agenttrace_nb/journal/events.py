@@ -46,6 +46,9 @@ STRUCTURE = frozenset({"kind", "status", "parent_id", "parent_key", "tracking_ur
 A password in ``tracking_uri`` is kept, since nothing could be delivered without it; the file is its owner's alone.
 """
 
+RECORDS = frozenset({"error", "metric", "param", "tag"})
+"""Fields of a body that are mappings of ours: rules apply to what their fields hold, not to the names of these."""
+
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);

@@ -14,17 +14,17 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.journal.events import RECORDS, STRUCTURE
 from agenttrace_nb.journal.secret_forms import FORMS, FORMS_IN_ANY_CASE, MARK
 from agenttrace_nb.journal.secret_names import GATES, clean_named, is_schema, is_secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Rule = str | re.Pattern[str] | Callable[[str], str]
 
 _FAILED = "[redacted: a redaction rule failed]"
 _DEEP = "[redacted: too deep to be looked into]"
-_NO_FIELDS: frozenset[str] = frozenset()
 
 _numbers: dict[tuple[Any, ...], int] = {}
 _numbers_lock = threading.Lock()
@@ -69,24 +69,34 @@ class Redactor:
         self._default = default
         self.number = _number(default, given)
 
-    def clean(self, data: bytes, *, untouched: frozenset[str] = _NO_FIELDS) -> bytes:
-        """Return the JSON text without what the rules take out; the same object if there is nothing.
+    def clean(self, data: bytes) -> bytes:
+        """Return compact JSON without what the rules take out; the same object if there is nothing."""
+        return self._clean(data, None)
+
+    def clean_body(self, data: bytes, references: Iterable[str] = ()) -> bytes:
+        """Return the body of an event without what the rules take out; the same object if there is nothing.
+
+        What a run is made of (`agenttrace_nb.journal.events.STRUCTURE`) is left alone, and so are the names of fields.
 
         Parameters
         ----------
         data
-            Compact JSON.
-        untouched
-            Fields of the outermost mapping that no rule applies to; the names of its other fields stay too.
+            The body, a mapping, as compact JSON.
+        references
+            Fields that hold references to items.
         """
+        return self._clean(data, STRUCTURE.union(references))
+
+    def _clean(self, data: bytes, untouched: frozenset[str] | None) -> bytes:
         forms, by_name = _needed(data) if self._default else ([], False)
         if not forms and not by_name and not self._rules:
             return data
         value = json.loads(data)
         try:
-            cleaned = _Pass([*forms, *self._rules], by_name=by_name).clean(value, untouched)
+            walk = _Pass([*forms, *self._rules], by_name=by_name)
+            cleaned = walk.value(value) if untouched is None else walk.body(value, untouched)
         except RecursionError:
-            cleaned = {name: value[name] for name in untouched if name in value} if isinstance(value, dict) else _DEEP
+            cleaned = _DEEP if untouched is None else {k: v for k, v in value.items() if k in untouched}
         return data if cleaned == value else _dump(cleaned)
 
     def clean_text(self, text: str) -> str:
@@ -109,34 +119,40 @@ class _Pass:
         self._by_name = by_name
         self._rules = [clean_named, *rules] if by_name else rules
 
-    def clean(self, value: Any, untouched: frozenset[str]) -> Any:
-        if not untouched or not isinstance(value, dict):
-            return self._walk(value)
-        return {name: inner if name in untouched else self._named(name, inner) for name, inner in value.items()}
+    def body(self, value: dict[str, Any], untouched: frozenset[str]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for name, inner in value.items():
+            if name in untouched:
+                cleaned[name] = inner
+            elif name in RECORDS and isinstance(inner, dict):
+                cleaned[name] = self._mapping(inner, keep_names=True)
+            else:
+                cleaned[name] = self._named(name, inner)
+        return cleaned
 
-    def _walk(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
-            return [self._walk(inner) for inner in value]
+            return [self.value(inner) for inner in value]
         if isinstance(value, dict):
             return self._mapping(value)
         return value
 
-    def _mapping(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _mapping(self, value: dict[str, Any], *, keep_names: bool = False) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
         told = value.get("name", value.get("key"))
         if self._by_name and "value" in value and isinstance(told, str) and is_secret_name(told):
             value = {**value, "value": MARK}  # {"name": "Authorization", "value": ...}
         for name, inner in value.items():
-            key = self._text(name)
+            key = name if keep_names else self._text(name)
             cleaned[key if key not in cleaned else f"{key} #{len(cleaned)}"] = self._named(name, inner)
         return cleaned
 
     def _named(self, name: str, value: Any) -> Any:
         if self._by_name and is_secret_name(name) and _tells_something(value):
             return MARK
-        return self._walk(value)
+        return self.value(value)
 
     def _text(self, text: str) -> str:
         for rule in self._rules:
