@@ -17,6 +17,7 @@ it is measured with ``import mlflow`` inside the 15 s, as at a user's first use,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import statistics
@@ -31,7 +32,7 @@ from benchmarks.isolated import ROOT, Budget, clean_environment, close, table, v
 if TYPE_CHECKING:
     from types import TracebackType
 
-BUDGET_S = 170
+VIEWS_BUDGET_S = 60
 LIMIT_S = 120
 FIRST_VIEW_MS = 300
 DELAY_P99_MS = 30
@@ -105,8 +106,16 @@ class Kernel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import psutil
+
         self._client.stop_channels()
+        # The writing process outlives its kernel; here nothing is left for it to deliver to.
+        started = psutil.Process(self._manager.provisioner.pid).children(recursive=True)
         self._manager.shutdown_kernel(now=True)
+        for process in started:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                process.wait(10)
         self._manager.cleanup_resources()
 
     def run(self, code: str) -> list[dict[str, Any]]:
@@ -151,7 +160,7 @@ def view_times(messages: list[dict[str, Any]]) -> dict[str, float]:
 def first_views(case: str) -> dict[str, float]:
     """Start a kernel, warm it, trace two cells; return when each showed its tree."""
     before, is_down = VIEW_CASES[case]
-    with tempfile.TemporaryDirectory(prefix="agenttrace-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="agenttrace-bench-", ignore_cleanup_errors=True) as name:
         down = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{_closed_port()}"} if is_down else {}
         with Kernel(Path(name), **down) as kernel:
             kernel.run("1 + 1")
@@ -159,14 +168,16 @@ def first_views(case: str) -> dict[str, float]:
             time.sleep(0.5)
             first = view_times(kernel.run(TRACED))
             second = view_times(kernel.run(TRACED))
-            kernel.run("import agenttrace_nb.tracing.run as r\nfor d in r._deliveries.values(): d.close()")
     return {"first": first["display"], "first_widget": first["widget"], "second": second["display"]}
 
 
 def loop_delays(case: str, seconds: float) -> dict[str, float]:
     """Start a kernel, run agents in it and return by how many milliseconds its event loop was late."""
     before, cell = LOOP_CASES[case]
-    with tempfile.TemporaryDirectory(prefix="agenttrace-bench-") as name, Kernel(Path(name)) as kernel:
+    with (
+        tempfile.TemporaryDirectory(prefix="agenttrace-bench-", ignore_cleanup_errors=True) as name,
+        Kernel(Path(name)) as kernel,
+    ):
         kernel.run(PROBE)
         if before:
             kernel.run(before)
@@ -196,14 +207,14 @@ def main() -> int:
     options = parser.parse_args()
     delays: dict[str, list[dict[str, float]]] = {case: [] for case in LOOP_CASES}
     views: dict[str, list[dict[str, float]]] = {case: [] for case in VIEW_CASES}
-    budget = Budget(BUDGET_S)
-    for case in LOOP_CASES:
-        delays[case].append(loop_delays(case, options.seconds))
+    budget = Budget(VIEWS_BUDGET_S)
     for repeat in range(options.repeats):
-        if repeat and not budget.allows_another():
+        if not budget.allows_another() and repeat:
             break
         for case in VIEW_CASES:
             views[case].append(first_views(case))
+    for case in LOOP_CASES:
+        delays[case].append(loop_delays(case, options.seconds))
     return tell(views, delays, options.seconds)
 
 
