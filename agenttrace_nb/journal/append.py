@@ -78,6 +78,7 @@ class Journal:
         self._wake = threading.Event()
         self._closed = False
         self._inherited = False
+        self._run_starts: dict[str, Mapping[str, Any]] = {}
         self._file = self._open(path)
         self.path = self._file.path if self._file is not None else None
         _open_here.add(self)
@@ -114,11 +115,15 @@ class Journal:
             Write to the file before returning.
         """
         if self._inherited:
-            process_journal().append(
+            own = process_journal()
+            self._join(own, run_key, redactor)
+            own.append(
                 kind, run_key=run_key, trace_id=trace_id, span_id=span_id, time_ns=time_ns, body=body, content=content,
                 redactor=redactor, urgent=urgent,
             )  # fmt: skip
             return
+        if run_key is not None:
+            self._note_run(kind, run_key, body)
         now = time.time_ns() if time_ns is None else time_ns
         redactor = redactor or _DEFAULT
         placed = {name: self._place(value, redactor) for name, value in content.items()}
@@ -226,12 +231,14 @@ class Journal:
 
     def _open(self, path: Path | None) -> JournalFile | None:
         first_error: Exception | None = None
-        for folder in (journal_folder, fallback_folder):
+        choices: list[Callable[[], Path]] = [lambda: new_path(journal_folder()), lambda: new_path(fallback_folder())]
+        if path is not None:
+            choices.insert(0, path.absolute)
+        for choose in choices:
             try:
-                file = JournalFile(path or new_path(folder()))
+                file = JournalFile(choose())
             except (OSError, sqlite3.Error, JournalError) as error:
                 first_error = first_error or error
-                path = None
                 continue
             if first_error is not None:
                 self._problem(
@@ -296,6 +303,22 @@ class Journal:
             for listener in list(self._listeners):
                 with suppress(Exception):
                     listener(text)
+
+    # -- forked children ----------------------------------------------------------------------------------------
+
+    def _note_run(self, kind: EventKind, run_key: str, body: Mapping[str, Any]) -> None:
+        if kind is EventKind.RUN_START:
+            self._run_starts[run_key] = body
+        elif kind is EventKind.RUN_END and "joined" not in body:
+            self._run_starts.pop(run_key, None)
+
+    def _join(self, own: Journal, run_key: str | None, redactor: Redactor | None) -> None:
+        """Say in the child's journal, once, which run of its parent's it goes on with."""
+        start = self._run_starts.pop(run_key, None) if run_key is not None else None
+        if start is not None:
+            joined = {"run_key": run_key, "redactor": redactor}
+            own.append(EventKind.RUN_START, body={**start, "joined": True}, **joined)
+            own.append(EventKind.RUN_END, body={"joined": True}, **joined)
 
     def leave_to_parent(self) -> None:
         """In a forked child: have nothing to do with the parent's file any more; append to the child's own journal."""

@@ -11,7 +11,7 @@ Kinds and what their bodies hold (every field may be absent; absent means unknow
 ``run-start``
     The fields of `CellRun` that are known at the start: name, arch, case, trial, experiment, session, tracking_uri,
     cwd, notebook, cell_id, execution_count, source_hash, git_commit, versions, roles, tags, message_runs,
-    deterministic, parent_key.
+    deterministic, parent_key; ``joined`` (true in the journal of a forked child: the run and its end are its parent's).
 ``run-data``
     What the user said of the run: ``metric`` {key, value, step}, ``param`` {key, value}, ``tag`` {key, value},
     ``artifact`` {path, name} or ``success`` (true or false).

@@ -69,8 +69,13 @@ def fallback_folder() -> Path:
         If somebody else has made it.
     """
     folder = _local_folder()
-    _made(folder.parent)
-    return _made(folder)
+    for each in (folder.parent, folder):
+        # Anybody may write to the temporary disk: a link there may have been laid by somebody else.
+        if each.is_symlink():
+            msg = f"{each} is a link and is not followed; set AGENTTRACE_STATE_DIR to a folder of your own"
+            raise JournalError(msg)
+        _made(each)
+    return folder
 
 
 def _local_folder() -> Path:
@@ -81,11 +86,11 @@ def _local_folder() -> Path:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if hasattr(os, "getuid"):
-        found = folder.stat(follow_symlinks=False)
+        found = folder.stat()
         if found.st_uid != os.getuid():
             msg = f"{folder} belongs to somebody else; set AGENTTRACE_STATE_DIR to a folder of your own"
             raise JournalError(msg)
-        if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o077:
+        if stat.S_IMODE(found.st_mode) & 0o077:
             folder.chmod(0o700)
     return folder
 
@@ -194,7 +199,8 @@ def orphans(folder: Path | None = None) -> list[Path]:
     Parameters
     ----------
     folder
-        Where to look; by default in the journal folder, and where journals go if that cannot be used.
+        Where to look; by default in the journal folder. On the temporary disk it is looked too if the journal folder
+        cannot be used, or was not chosen by ``AGENTTRACE_STATE_DIR``.
     """
     found: list[Path] = []
     for place in [folder] if folder is not None else _places():
@@ -209,6 +215,7 @@ def _places() -> list[Path]:
     places = []
     with suppress(JournalError, OSError):
         places.append(journal_folder())
-    if (local := _local_folder()) not in places and local.is_dir():
+    local = _local_folder()
+    if local not in places and local.is_dir() and not (places and os.environ.get("AGENTTRACE_STATE_DIR")):
         places.append(local)
     return places
