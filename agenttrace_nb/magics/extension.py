@@ -30,6 +30,9 @@ class TracedRun(Protocol):
         """End the record; `error` is what the cell raised."""
 
 
+_WITHOUT_OPTIONS = "The cell runs and is recorded without the options of its line; correct it for the next run."
+
+
 @dataclass(slots=True, eq=False)
 class _Cell:
     """A cell that is running, from its announcement to its end."""
@@ -145,19 +148,21 @@ class AgentTraceMagics(Magics):
     def begin(self, line: str) -> None:
         """Begin to trace the running cell; `rewrite` puts a call of this in the place of the magic's line.
 
-        Raises
-        ------
-        UsageError
-            If an option is wrong: the cell stops here, and so does Run All.
+        The user's code runs whatever is wrong with that line: a mistyped option is told, and the cell is recorded
+        without the options.
         """
-        options = parse(self.trace_cell, line)
+        try:
+            options = parse(self.trace_cell, line)
+        except UsageError as error:
+            _tell(f"{error}\n{_WITHOUT_OPTIONS}")
+            options = {}
         if not self._cells:
             _tell("this cell runs silently, without the events that tracing needs; it is not traced")
             return
         cell = self._cells[-1]
         if cell.run is not None:
-            msg = f"this cell is traced already: one %%{NAME} is enough"
-            raise UsageError(msg)
+            _tell(f"this cell is traced already: one %%{NAME} is enough")
+            return
         if not has_code(cell.source):
             _tell(f"nothing to trace: there is no code below %%{NAME}")
             return
@@ -169,7 +174,11 @@ class AgentTraceMagics(Magics):
             cell.run.start()
         except config.OptionError as error:
             cell.run = None
-            raise UsageError(str(error)) from None
+            if not options:  # what is wrong is set elsewhere, and may be a rule for redaction: record nothing
+                _tell(f"{error}\nThe cell runs and is not recorded; put that right and run it again.")
+                return
+            _tell(f"{error}\n{_WITHOUT_OPTIONS}")
+            self._start(cell, {})
         except Exception as error:
             cell.run = None
             _tell(f"tracing could not start, the cell runs without it: {type(error).__name__}: {error}")
@@ -182,10 +191,7 @@ class AgentTraceMagics(Magics):
         if self._every_cell is None or any(other.run for other in self._cells):
             return
         if has_code(cell.source) and not names_the_magic(cell.source):
-            try:
-                self._start(cell, self._every_cell)
-            except UsageError as error:
-                _tell(str(error))
+            self._start(cell, self._every_cell)
 
     def cell_ended(self, result: ExecutionResult | None = None) -> None:
         """End the run of a cell (IPython's event ``post_run_cell``)."""

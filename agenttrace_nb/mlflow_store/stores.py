@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agenttrace_nb.journal.redact import MARK, Redactor
 from agenttrace_nb.mlflow_store.store import Store, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Stores:
             if silence is not None and time.monotonic() < silence.until:
                 raise StoreUnavailableError(silence.told)
             if uri not in self._stores:
-                self._stores[uri] = Store(uri, cwd)
+                self._stores[uri] = Store(_with_credentials(uri), cwd)
             return self._stores[uri]
 
     def failed(self, uri: str, error: StoreUnavailableError) -> None:
@@ -92,3 +94,15 @@ class Stores:
         with self._lock:
             waits = [s.until - time.monotonic() for s in self._silent.values()]
         return max(0.0, min(waits)) if waits else None
+
+
+def _with_credentials(uri: str) -> str:
+    """Return a tracking URI with the user and password that were taken out before it was stored.
+
+    They stand in the environment, which this process has from the kernel and which no file holds.
+    """
+    if MARK not in uri:
+        return uri
+    rules = Redactor()
+    candidates = (os.environ.get(name, "") for name in ("MLFLOW_TRACKING_URI", "AGENTTRACE_TRACKING_URI"))
+    return next((known for known in candidates if known and rules.clean_text(known) == uri), uri)

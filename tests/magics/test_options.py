@@ -86,15 +86,16 @@ def test_a_wrong_option_is_told_what_was_given_and_what_is_allowed(line: str, pa
         assert part in str(caught.value)
 
 
-def test_a_wrong_option_stops_the_cell_before_it_runs(
+def test_a_wrong_option_is_told_and_the_cell_runs_recorded_without_options(
     shell: InteractiveShell, engine: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = shell.run_cell("%%trace_agents --arhc x\nran = True")
-    assert isinstance(result.error_in_exec, UsageError)
-    assert "ran" not in shell.user_ns
-    assert engine.runs == []
+    result = shell.run_cell("%%trace_agents --arhc x --case y\nran = True")
+    assert result.success
+    assert shell.user_ns["ran"] is True
+    assert set(engine.run.options) == {"cell"}
     captured = capsys.readouterr()
-    assert "UsageError: there is no option --arhc" in captured.err
+    assert "there is no option --arhc" in captured.err
+    assert "recorded without the options of its line" in captured.err
     assert "Traceback" not in captured.out + captured.err
 
 
