@@ -8,6 +8,7 @@ import pytest
 from agents import Agent, Runner, SQLiteSession, trace
 from agents.testing import ScriptedModel, assistant_message
 
+from agenttrace_nb.capture import install
 from capture.recording import recording
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ async def test_the_session_is_left_as_it_was_found(tmp_path: Path) -> None:
     before = dict(vars(session))
     with recording(tmp_path):
         await Runner.run(talker("hi"), "hello", session=session)
+    install.uninstall()
     assert vars(session).keys() == before.keys()
     assert len(await session.get_items()) == 2
 
