@@ -74,6 +74,7 @@ class Journal:
         self._events: list[EventRow] = []
         self._items: dict[int, ItemRow] = {}
         self._failing_since: float | None = None
+        self._failure: str | None = None
         self._retry_at = 0.0
         self._wake = threading.Event()
         self._closed = False
@@ -264,8 +265,9 @@ class Journal:
         self._items.clear()
         if self._failing_since is not None:
             self._failing_since, self._retry_at = None, 0.0
-            if self.problems:
-                self.problems.clear()
+            if self._failure is not None:
+                self.problems.remove(self._failure)
+                self._failure = None
                 self._unsaid.append(f"The journal {self.path} is written again; nothing was lost.")
 
     def _write_later(self, error: sqlite3.Error) -> None:
@@ -274,12 +276,13 @@ class Journal:
             self._failing_since = now
         momentary = passes_soon(error) and now - self._failing_since < RETRY_S
         self._retry_at = now + (FLUSH_S if momentary else RETRY_S)
-        if not momentary and not self.problems:
-            self._problem(
+        if not momentary and self._failure is None:
+            self._failure = (
                 f"The journal {self.path} cannot be written ({error}). What is recorded is kept in memory and written "
                 "as soon as that works again: free disk space or make the folder writable, and do not restart the "
                 "kernel before."
             )
+            self._problem(self._failure)
 
     def _flush_often(self) -> None:
         while not self._closed:
@@ -316,9 +319,9 @@ class Journal:
         """Say in the child's journal, once, which run of its parent's it goes on with."""
         start = self._run_starts.pop(run_key, None) if run_key is not None else None
         if start is not None:
-            joined = {"run_key": run_key, "redactor": redactor}
-            own.append(EventKind.RUN_START, body={**start, "joined": True}, **joined)
-            own.append(EventKind.RUN_END, body={"joined": True}, **joined)
+            joined = {"joined": True}
+            own.append(EventKind.RUN_START, run_key=run_key, body={**start, **joined}, redactor=redactor)
+            own.append(EventKind.RUN_END, run_key=run_key, body=joined, redactor=redactor)
 
     def leave_to_parent(self) -> None:
         """In a forked child: have nothing to do with the parent's file any more; append to the child's own journal."""

@@ -146,11 +146,22 @@ class JournalReader:
 
     def _batch(self, after: int, count: int) -> tuple[list[Event], Exception | None]:
         found: list[Event] = []
-        try:
-            rows = self._db.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, count))
-            found.extend(_event(row) for row in rows)
-        except (sqlite3.DatabaseError, ValueError) as error:
-            return found, error
+        at_once = count
+        while len(found) < count:
+            try:
+                rows = self._db.execute(
+                    "SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, min(at_once, count - len(found)))
+                ).fetchall()
+                for row in rows:
+                    found.append(_event(row))
+                    after = row[0]
+            except (sqlite3.DatabaseError, ValueError) as error:
+                if at_once == 1:
+                    return found, error
+                at_once = 1  # what comes before the damage, one by one
+                continue
+            if len(rows) < at_once:
+                break
         return found, None
 
     def _every(self, table: str, key: str, after: int) -> Iterator[tuple[Any, ...]]:
@@ -185,7 +196,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _event(row: tuple[Any, ...]) -> Event:
     seq, kind, time_ns, run, trace, span, raw = row
-    body = json.loads(raw) if raw else {}
+    body = json.loads(raw) if isinstance(raw, (bytes, str)) else raw or {}
     if not isinstance(body, dict) or not isinstance(time_ns, int):
         msg = f"event {seq} is not as events are"
         raise ValueError(msg)  # noqa: TRY004 - it is the file that is wrong
