@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agenttrace_nb.journal.redact import MARK, Redactor
+from agenttrace_nb.journal.redact import Redactor
+from agenttrace_nb.journal.secret_forms import MARK
 from agenttrace_nb.mlflow_store.store import Store, StoreUnavailableError
 
 if TYPE_CHECKING:

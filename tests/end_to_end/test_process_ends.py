@@ -116,7 +116,7 @@ def test_killed_with_its_writer_recover_tells_what_had_happened(
     assert not is_interrupted(program)
     done = program.recover()
     assert done.returncode == 0, done.stderr
-    assert "1 runs, 1 traces" in done.stdout
+    assert "1 run, 1 trace" in done.stdout
     check_interrupted(program, open_kind)
     again = program.recover()
     assert again.returncode == 0, again.stderr
