@@ -282,6 +282,7 @@ def _decoded(value: Any) -> Any:
 # --------------------------------------------------------------------------------------------- the cell's run, active
 
 _run_id_here: ContextVar[RunIdOf | None] = ContextVar("agenttrace_nb_run_id", default=None)
+_active_before: ContextVar[str | None] = ContextVar("agenttrace_nb_active_before", default=None)
 _originals: list[tuple[Any, str, Any]] = []
 _seen: dict[str, Any] = {}
 
@@ -291,7 +292,7 @@ def ambient_run(get_run_id: RunIdOf) -> Iterator[None]:
     """Make ``mlflow.active_run()`` and the fluent ``log_*`` calls inside use a run, without starting one.
 
     The run belongs to the context, not to the thread: it is right in tasks that run side by side. A run that the user
-    starts inside wins, as it would anywhere.
+    starts inside wins, as it would anywhere; one that was active before does not.
 
     Parameters
     ----------
@@ -299,13 +300,15 @@ def ambient_run(get_run_id: RunIdOf) -> Iterator[None]:
         Gives the run's id when somebody asks for it, and may wait for it; ``None`` leaves MLflow to itself.
     """
     _install()
-    token = _run_id_here.set(get_run_id)
+    before = _users_run()
+    tokens = _run_id_here.set(get_run_id), _active_before.set(before.info.run_id if before is not None else None)
     try:
         yield
     finally:
         # An async cell ends in another context than it began in; that context is gone anyway.
         with contextlib.suppress(ValueError):
-            _run_id_here.reset(token)
+            _run_id_here.reset(tokens[0])
+            _active_before.reset(tokens[1])
 
 
 def uninstall() -> None:
@@ -326,10 +329,12 @@ def _install() -> None:
 
     def active_run() -> Any:
         run = active()
-        return run if run is not None else _ambient()
+        if run is None or run.info.run_id == _active_before.get():
+            return _ambient() or run
+        return run
 
     def get_or_start_run() -> Any:
-        return active() or _ambient() or get_or_start()
+        return active_run() or get_or_start()
 
     active_run.__doc__ = active.__doc__
     replaced = {"active_run": (active, active_run), "_get_or_start_run": (get_or_start, get_or_start_run)}
@@ -338,6 +343,12 @@ def _install() -> None:
             if getattr(owner, name, None) is original:
                 _originals.append((owner, name, original))
                 setattr(owner, name, ours)
+
+
+def _users_run() -> Any:
+    """Return the run that the user has started in this thread."""
+    active = next(original for _, name, original in _originals if name == "active_run")
+    return active()
 
 
 def _readers() -> list[Any]:

@@ -222,6 +222,20 @@ def test_a_run_that_the_user_starts_wins(two_runs: tuple[str, str]) -> None:
     assert mlflow.get_run(own.info.run_id).data.metrics == {"mine": 1}
 
 
+def test_a_run_that_was_active_before_does_not_win_and_is_active_again_afterwards(two_runs: tuple[str, str]) -> None:
+    with mlflow.start_run() as around:
+        with bridge.ambient_run(lambda: two_runs[0]):
+            mlflow.log_metric("inside", 1)
+            with mlflow.start_run(nested=True) as own:
+                assert mlflow.active_run().info.run_id == own.info.run_id
+                with bridge.ambient_run(lambda: two_runs[1]):
+                    assert mlflow.active_run().info.run_id == two_runs[1]
+                assert mlflow.active_run().info.run_id == own.info.run_id
+        assert mlflow.active_run().info.run_id == around.info.run_id
+    assert mlflow.get_run(two_runs[0]).data.metrics == {"inside": 1}
+    assert mlflow.get_run(around.info.run_id).data.metrics == {}
+
+
 def test_without_an_id_mlflow_does_as_it_always_does() -> None:
     with bridge.ambient_run(lambda: None):
         assert mlflow.active_run() is None
