@@ -126,7 +126,7 @@ def test_names_of_journals_are_new_each_time(tmp_path: Path) -> None:
 MOUNTS = """\
 /dev/vda / ext4 rw 0 0
 proc /proc proc rw 0 0
-server:/home /home nfs4 rw 0 0
+server:/srv /srv nfs4 rw 0 0
 /dev/vdb /srv/ada/local ext4 rw 0 0
 //nas/share /mnt/my\\040share cifs rw 0 0
 //nas/tab /mnt/tab\\011here smb3 rw 0 0
@@ -142,8 +142,8 @@ broken line
     ("path", "is_network"),
     [
         ("/srv/ada", True),
-        ("/home", True),
-        ("/homework", False),
+        ("/srv", True),
+        ("/srvwork", False),
         ("/srv/ada/local/state", False),
         ("/var/lib", False),
         ("/mnt/my share/x", True),
@@ -171,12 +171,12 @@ def test_a_link_to_a_network_is_on_the_network(tmp_path: Path) -> None:
 
 def test_a_later_mount_hides_an_earlier_one_at_the_same_place(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
-    mounts.write_text("a /home nfs rw 0 0\nb /home ext4 rw 0 0\n")
+    mounts.write_text("a /srv nfs rw 0 0\nb /srv ext4 rw 0 0\n")
     assert not is_network_path(Path("/srv/ada"), mounts)
 
 
 def test_where_mounts_cannot_be_read_nothing_is_said_to_be_a_network(tmp_path: Path) -> None:
-    assert not is_network_path(Path("/home"), tmp_path / "no such file")
+    assert not is_network_path(Path("/srv"), tmp_path / "no such file")
 
 
 # ----------------------------------------------------------------------------------------------------------- leases
