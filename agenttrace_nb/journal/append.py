@@ -81,6 +81,7 @@ class Journal:
         self._inherited = False
         self._run_starts: dict[str, Mapping[str, Any]] = {}
         self._file = self._open(path)
+        self._unsaid.clear()  # nobody listens yet; who comes reads `problems`
         self.path = self._file.path if self._file is not None else None
         _open_here.add(self)
         atexit.register(self.close)
@@ -137,13 +138,15 @@ class Journal:
                 self._events.append((self._seq, kind.value, now, run_key, trace_id, span_id, clean))
                 if urgent:
                     self._write()
-                elif len(self._events) == 1:
+                if self._events:  # also those that could not be written now
                     self._wake.set()
         if self._unsaid:
             self._say()
 
     def flush(self) -> None:
         """Write what is still in memory."""
+        if self._inherited:
+            return
         with self._lock:
             self._write()
         self._say()
