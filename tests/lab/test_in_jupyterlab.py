@@ -135,7 +135,13 @@ def test_after_a_reload_of_the_page_the_live_view_is_back(lab: Server, open_note
     expect(view_of(page)).to_be_visible()
     page.save()
     page.reload()
-    expect(view_of(page).locator("[role=row]")).to_have_count(16, timeout=20_000)
+    rows = view_of(page).locator("[role=row]")
+    try:
+        expect(rows).to_have_count(16, timeout=20_000)
+    except AssertionError:
+        # On a busy machine the kernel can miss the four seconds in which ipywidgets asks it for widgets.
+        page.reload()
+        expect(rows).to_have_count(16, timeout=20_000)
     assert not static_of(page).is_visible()
     shown = [text for text, seen in page.outputs() if seen]
     assert len(shown) == 1
