@@ -290,12 +290,20 @@ class TraceWriter:
 
     def _arrived(self, note: TraceNote, trace: Trace) -> None:
         began = [span.span_id for span in trace.errors]
+        self._count_open(note, trace)
         for key in note.keys:
             if key in self.ledger.runs:
                 progress = self.ledger.runs[key].progress
                 progress.set_errors(trace.trace_id, sum(progress.owns(span_id) for span_id in began))
         self.ledger.delivered(note)
         self._fold.forget(note.trace_id)
+
+    def _count_open(self, note: TraceNote, trace: Trace) -> None:
+        """Count steps that were still open when their trace ended, such as a tool whose run was cancelled."""
+        of = [self.ledger.runs[key].progress for key in note.keys if key in self.ledger.runs]
+        for span in trace.spans if of else ():
+            if span.end_ns is None and not any(progress.owns(span.span_id) for progress in of):
+                of[-1].take(span)
 
     def _report(self, text: str) -> None:
         if text not in self._reported:
