@@ -138,7 +138,7 @@ class Journal:
                 self._events.append((self._seq, kind.value, now, run_key, trace_id, span_id, clean))
                 if urgent:
                     self._write()
-                if self._events:  # also those that could not be written now
+                if len(self._events) == 1 or (urgent and self._events):  # the latter could not be written now
                     self._wake.set()
         if self._unsaid:
             self._say()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STARTS = 3
 """How often the process is started again if it ends before its time."""
+LAUNCH_S = 5.0
+"""How long the end of a program waits for a process that is being started."""
 POLL_S = 5.0
 """How often it is looked whether the process still lives while there is nothing to say."""
 _ENVIRONMENT = (
@@ -98,6 +100,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
         self._closed = False
+        self._launched = threading.Event()
         self._pid = os.getpid()
 
     # -- asked for by the engine --------------------------------------------------------------------------------
@@ -162,10 +165,12 @@ class Delivery:
         self._cost_listeners[:] = [callback]
 
     def close(self) -> None:
-        """Want no more of the process: it delivers what there is and ends. Returns at once."""
+        """Want no more of the process: it delivers what there is and ends. Waits only for one that is being started."""
         atexit.unregister(self.close)
         if self._pid != os.getpid():
             return
+        if self._thread is not None:
+            self._launched.wait(LAUNCH_S)  # a short program is at its end before the thread has started the process
         self._closed = True
         self._wake.set()
         if self._process is not None:
@@ -195,6 +200,7 @@ class Delivery:
                 f"The process that writes to MLflow ended {STARTS} times; see {self._log_path()}. What is traced is "
                 "kept in the journal; `agenttrace-nb recover` delivers it."
             )
+        self._launched.set()
         with self._news:
             self._thread = None
             self._news.notify_all()
@@ -203,6 +209,7 @@ class Delivery:
         """Start the process and talk to it until it ends or nothing more is wanted of it."""
         with self._log_path().open("a", encoding="utf-8") as log:
             process = self._process = _start(self.path, log)
+        self._launched.set()
         reader = threading.Thread(target=self._read, args=(process,), name="agenttrace-delivery-read", daemon=True)
         reader.start()
         while process.poll() is None and not self._closed:

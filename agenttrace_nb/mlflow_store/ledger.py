@@ -32,6 +32,10 @@ class RunNote:
         Whether MLflow has its end.
     parked
         Why it is not delivered any more, if it is not.
+    joined
+        Whether it is the run of another process, which forked this one, and makes and ends it.
+    missed_since
+        Since when the run that was joined has been looked for.
     """
 
     key: str
@@ -49,6 +53,8 @@ class RunNote:
     data_seq: int = 0
     points_at: float = 0.0
     must_search: bool = False
+    joined: bool = False
+    missed_since: float | None = None
     failures: int = 0
 
     @property
@@ -151,7 +157,7 @@ class Ledger:
         note = RunNote(
             key=key, start_seq=event.seq, uri=body.get("tracking_uri") or "", cwd=body.get("cwd"),
             progress=Progress(event.time_ns, self._price_of), parked=self._parked.get(key, {}).get("reason"),
-            must_search=event.seq <= self.attempted_seq,
+            must_search=event.seq <= self.attempted_seq, joined=bool(body.get("joined")),
         )  # fmt: skip
         if (known := self.runs.get(key)) is not None:
             note.run_id, note.experiment_id = known.run_id, known.experiment_id

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 POINTS_EVERY_S = 1.0
 """How often the charts of a run that goes on get new points."""
+PARENT_WITHIN_S = 60.0
+"""How long the run that a forked process goes on with is looked for: its parent may be about to make it."""
 TRIES_OF_THE_UNEXPECTED = 3
 _log = logging.getLogger("agenttrace_nb.mlflow")
 
@@ -77,10 +79,13 @@ class RunWriter:
             return
         store = self._stores.get(note.uri, note.cwd)
         note.experiment_id = store.experiment_id(run.experiment, note.cwd)
-        if note.must_search:
+        if note.must_search or note.joined:
             found = store.find_runs(note.experiment_id, names.KEY, run.key)
             note.run_id = next((run_id for run_id, _ in found.values()), None)
-        if note.run_id is None:
+        if note.joined:
+            _wait_for_parent(note)
+            note.closed = note.run_id is not None
+        elif note.run_id is None:
             note.must_search = True  # until it is known to have been made
             above = self._ledger.runs.get(run.parent_key or "")
             parent_id = above.run_id if above is not None else None
@@ -88,6 +93,8 @@ class RunWriter:
             run_name = shortened(run.name, NAME_CHARS)
             note.run_id = store.create_run(note.experiment_id, run_name, start_ms, start_tags(run, parent_id))
         self._stores.worked(note.uri)
+        if note.run_id is None:
+            return
         run.run_id = note.run_id
         self._tell({"run": note.key, "run_id": note.run_id})
 
@@ -96,7 +103,7 @@ class RunWriter:
         run_id = str(note.run_id)
         if note.data:
             self._send_data(store, note, run_id)
-        if note.run is None:
+        if note.run is None or note.joined:
             return
         now = time.monotonic()
         ending = note.ended and not note.closed and not any(t.is_due for t in self._ledger.traces_of(note.key))
@@ -175,3 +182,16 @@ def _metrics(event: Event) -> list[MetricPoint]:
         if told is None or value is None
         else [MetricPoint(name(told["key"]), value, time_ms, int(told.get("step") or 0))]
     )
+
+
+def _wait_for_parent(note: RunNote) -> None:
+    if note.run_id is not None:
+        return
+    now = time.monotonic()
+    note.missed_since = note.missed_since or now
+    if now - note.missed_since > PARENT_WITHIN_S:
+        msg = (
+            "What a forked process recorded belongs to a run that is not in MLflow. It is kept in the journal; "
+            "`agenttrace-nb recover` tries again."
+        )
+        raise StoreRefusedError(msg)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BUSY_S = 0.1
 IDLE_S = 1.0
 """How often the journal is looked at: while a run goes on, and while none does and nothing was said."""
+ORPHANS_EVERY_S = 10.0
+"""How often journals are looked for whose process has ended since."""
 GIVE_UP_S = 60.0
 """After the kernel has gone, a store that has been silent for so long is left to the next start."""
 NICE = 10
@@ -70,6 +72,7 @@ class Worker:
         self._inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._waits: list[_Wait] = []
         self._gone = False
+        self._adopted: set[Path] = set()
         self._stores = Stores(lambda text: tell({"problem": text}))
 
     def run(self) -> None:
@@ -77,8 +80,11 @@ class Worker:
         threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
         try:
             with _delivering(self.path, self._stores, self._tell) as (traces, messages):
-                self._adopt_orphans()
+                adopting = threading.Thread(target=self._adopt_orphans, name="agenttrace-orphans", daemon=True)
+                adopting.start()
                 self._follow(traces, messages)
+                adopting.join()
+                self._deliver_orphans(until=lambda: False)  # not least those of processes that the kernel forked
         except FollowerBusyError:
             _log.info("%s is delivered by another process", self.path)
         except JournalError as error:
@@ -149,17 +155,24 @@ class Worker:
     # -- journals that nobody owns ------------------------------------------------------------------------------
 
     def _adopt_orphans(self) -> None:
-        threading.Thread(target=self._deliver_orphans, name="agenttrace-orphans", daemon=True).start()
+        while not self._gone:
+            self._deliver_orphans(until=lambda: self._gone)
+            for _ in range(int(ORPHANS_EVERY_S / BUSY_S)):
+                if not self._gone:
+                    time.sleep(BUSY_S)
 
-    def _deliver_orphans(self) -> None:
+    def _deliver_orphans(self, until: Callable[[], bool]) -> None:
         for path in orphans(self.path.parent):
-            if path == self.path:
+            if path == self.path or path in self._adopted:
                 continue
             try:
-                deliver(path, self._stores, self._tell, until=lambda: self._gone)
+                deliver(path, self._stores, self._tell, until=until)
+                if not until():
+                    self._adopted.add(path)
             except (FollowerBusyError, LeaseTakenError):
                 continue
             except Exception as error:
+                self._adopted.add(path)
                 _log.exception("%s", path)
                 self._tell({"problem": f"An earlier journal could not be delivered: {error}"})
 

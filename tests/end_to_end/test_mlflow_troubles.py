@@ -209,27 +209,38 @@ def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(program: Progr
     check_all_there(stored)
 
 
-@pytest.mark.parametrize(
-    ("uri", "parts"),
-    [
-        ("file:///tmp/mlruns", ("file store", "sqlite:///mlflow.db", "migrate-filestore")),
-        ("./runs", ("file store", "sqlite:///mlflow.db")),
-        ("databricks", ("Databricks", "3.4 or newer")),
-        ("ftp://example.invalid/mlflow", ("no tracking URI", "http://", "sqlite:")),
-    ],
-)
-def test_a_store_that_cannot_hold_traces_is_refused_with_another_way(
-    uri: str, parts: tuple[str, ...], program: Program
-) -> None:
-    program.environment["MLFLOW_TRACKING_URI"] = uri
-    running = starts(program)
-    told(running, "MLFLOW_TRACKING_URI", *parts)
-    running.go_on()
-    assert running.end().told["waited"] is False
+REFUSED = {
+    "file:///tmp/mlruns": ("file store", "sqlite:///mlflow.db", "migrate-filestore"),
+    "./runs": ("file store", "sqlite:///mlflow.db"),
+    "databricks": ("Databricks", "3.4 or newer"),
+    "ftp://example.invalid/mlflow": ("no tracking URI", "http://", "sqlite:"),
+}
+
+ONE_AFTER_THE_OTHER = """
+for uri in sys.argv[1:]:
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    with at.trace(arch="trouble", experiment="troubles", live=False) as run:
+        answer = ask()
+        run.log_metric("score", 0.5)
+        run.success = True
+    say(answer=answer, arrived=run.wait(60), run_id=run.run_id)
+"""
+
+
+def test_a_store_that_cannot_hold_traces_is_refused_and_recover_takes_another(program: Program) -> None:
+    running = program.start(ONE_AFTER_THE_OTHER, *REFUSED)
+    for number, (uri, parts) in enumerate(REFUSED.items(), 1):
+        assert running.hear() == {"answer": "3", "arrived": False, "run_id": None}
+        assert len(running.notes) == number
+        for part in (uri, "MLFLOW_TRACKING_URI", "recover --tracking-uri", *parts):
+            assert part in running.notes[-1]
+    running.end()
     program.wait_for_writers()
-    done = program.recover("--tracking-uri", program.uri)
+    refused = program.recover("--tracking-uri", "databricks")
+    assert (refused.returncode, "Databricks" in refused.stderr) == (1, True)
+    done = program.recover("--tracking-uri", "sqlite:///mlflow.db")
     assert (done.returncode, done.stderr) == (0, "")
-    check_all_there(Stored(program.uri))
+    check_all_there(Stored(program.uri), len(REFUSED))
 
 
 WITHOUT_POWER = """

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from end_to_end.programs import Program
 from end_to_end.stored import Stored, restored, wait_until, wait_until_delivered
 
 from agenttrace_nb.spans import SpanKind, Status
 
 if TYPE_CHECKING:
-    from end_to_end.programs import Program, Running
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from end_to_end.programs import Running
     from mlflow.entities import Run
 
     from agenttrace_nb.spans import Trace
@@ -105,7 +110,11 @@ def test_killed_in_the_middle_the_writer_tells_what_had_happened(
 
 
 @pytest.mark.parametrize(
-    ("code", "open_kind"), [(IN_A_TOOL, SpanKind.TOOL), (IN_AN_LLM_CALL, SpanKind.LLM)], ids=["tool", "llm"]
+    ("code", "open_kind"),
+    [
+        pytest.param(IN_A_TOOL, SpanKind.TOOL, id="tool"),
+        pytest.param(IN_AN_LLM_CALL, SpanKind.LLM, id="llm", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_with_its_writer_recover_tells_what_had_happened(
     code: str, open_kind: SpanKind, program: Program
@@ -154,40 +163,94 @@ with at.trace(arch="ends", case=sys.argv[1], experiment="ends", live=False) as r
 {after}
 """
 
+WAYS = {
+    "at the end": ("pass", "", 0, "FINISHED"),
+    "sys.exit()": ("sys.exit()", "", 0, "FINISHED"),
+    "sys.exit(3)": ("sys.exit(3)", "", 3, "FAILED"),
+    "exception": ("raise KeyError('here')", "", 1, "FAILED"),
+    "os._exit after": ("pass", "os._exit(4)", 4, "FINISHED"),
+    "os._exit inside": ("os._exit(5)", "", 5, "KILLED"),
+    "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM)", "", -15, "KILLED"),
+    "KeyboardInterrupt": ("raise KeyboardInterrupt", "", -2, "KILLED"),
+}
+"""What stands in the block and after it, the program's exit status, and the run's status in MLflow."""
 
-@pytest.mark.parametrize(
-    ("inside", "after", "status", "ended"),
-    [
-        ("pass", "", 0, "FINISHED"),
-        ("sys.exit()", "", 0, "FINISHED"),
-        ("sys.exit(3)", "", 3, "FAILED"),
-        ("raise KeyError('here')", "", 1, "FAILED"),
-        ("pass", "os._exit(4)", 4, "FINISHED"),
-        ("os._exit(5)", "", 5, "KILLED"),
-        ("os.kill(os.getpid(), signal.SIGTERM)", "", -15, "KILLED"),
-        ("raise KeyboardInterrupt", "", -2, "KILLED"),
-    ],
-    ids=[
-        "at the end",
-        "sys.exit(0)",
-        "sys.exit(3)",
-        "exception",
-        "os._exit after",
-        "os._exit inside",
-        "SIGTERM",
-        "interrupt",
-    ],
-)
-def test_nothing_is_lost_however_a_program_ends(
-    inside: str, after: str, status: int, ended: str, program: Program
-) -> None:
-    program.run(BLOCK.format(inside=inside, after=after), "x", status=status)
-    wait_until(
-        lambda: [r.info.status for r in Stored(program.uri).cell_runs(EXPERIMENT).values()] == [ended], 60, ended
-    )
-    program.wait_for_writers()
-    wait_until_delivered(program.state)
-    run, (trace,), stored = the_run(program)
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Stored]:
+    """What programs that end in every way, all at about the same time, leave in MLflow."""
+    folder = tmp_path_factory.mktemp("ends")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    program = Program(folder)
+    try:
+        for way, (inside, after, *_) in WAYS.items():
+            program.start(BLOCK.format(inside=inside, after=after), way)
+        for running, (_, _, status, _) in zip(program.started, WAYS.values(), strict=True):
+            running.end(status)
+        stored = Stored(program.uri)
+        wait_until(lambda: len(stored.cell_runs(EXPERIMENT)) == len(WAYS), 90, "all runs are in MLflow")
+        program.wait_for_writers(90)
+        wait_until_delivered(program.state)
+        yield stored
+    finally:
+        program.clean_up()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_lost_however_a_program_ends(way: str, ended: Stored) -> None:
+    (run,) = [run for run in ended.cell_runs(EXPERIMENT).values() if run.data.tags["case"] == way]
+    assert run.info.status == WAYS[way][-1]
+    (found,) = ended.traces(EXPERIMENT, run_id=run.info.run_id)
+    trace = restored(ended.trace(found))
     assert trace.status is Status.OK
     assert [span.kind.value for span in trace.spans].count("llm") == 2
-    assert [message.data.tags["index"] for message in stored.message_runs(EXPERIMENT, run.info.run_id)] == ["0", "1"]
+    assert [message.data.tags["index"] for message in ended.message_runs(EXPERIMENT, run.info.run_id)] == ["0", "1"]
+
+
+def test_a_program_that_is_over_in_a_moment_is_delivered_too(program: Program) -> None:
+    code = 'import agenttrace_nb as at\nwith at.trace(arch="short", experiment="ends", live=False):\n    pass\n'
+    for _ in range(3):
+        program.start(code, preamble="").end()
+    wait_until(lambda: len(Stored(program.uri).cell_runs(EXPERIMENT)) == 3, 60, "three runs are in MLflow")
+    program.wait_for_writers()
+    wait_until_delivered(program.state)
+    assert {run.info.status for run in Stored(program.uri).cell_runs(EXPERIMENT).values()} == {"FINISHED"}
+
+
+# --------------------------------------------------------------------------------------------------------- children
+
+CHILDREN = """
+import multiprocessing
+
+def work(own):
+    if own:
+        with at.trace(arch="child", experiment="ends", live=False):
+            return ask(question="in a block of the child's own")
+    return ask(question="in the child")
+
+if __name__ == "__main__":
+    with at.trace(arch="parent", experiment="ends", live=False) as run:
+        ask(question="before")
+        with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+            answers = pool.map(work, [False, True])
+        ask(question="after")
+    say(answers=answers, arrived=run.wait(60), questions=[t.spans[0].input for t in run.traces])
+"""
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_processes_started_in_a_block_harm_nothing_and_their_own_blocks_are_runs(how: str, program: Program) -> None:
+    ended = program.run(CHILDREN, how)
+    assert (ended.told["answers"], ended.told["arrived"]) == (["3", "3"], True)
+    assert "cannot be written" not in ended.stderr
+    program.wait_for_writers()
+    wait_until_delivered(program.state)
+    stored = Stored(program.uri)
+    runs = {run.data.tags["arch"]: run for run in stored.cell_runs(EXPERIMENT).values()}
+    assert {arch: run.info.status for arch, run in runs.items()} == {"parent": "FINISHED", "child": "FINISHED"}
+    # A forked process goes on in the block; a spawned one is a program of its own, that knows of no block.
+    in_the_block = ["after", "before"] + (["in the child"] if how == "fork" else [])
+    for arch, questions in {"parent": in_the_block, "child": ["in a block of the child's own"]}.items():
+        found = stored.traces(EXPERIMENT, run_id=runs[arch].info.run_id)
+        assert sorted(trace.info.request_preview for trace in found.values()) == questions
+        assert len(stored.message_runs(EXPERIMENT, runs[arch].info.run_id)) == 2 * len(questions)

@@ -1,4 +1,4 @@
-"""One browser and one JupyterLab for all tests of this folder: they take seconds to start."""
+"""One JupyterLab for all tests of this folder, and one browser for each file: they take seconds to start."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the session: while Playwright is open, its event loop counts as running in every later test.
     with chromium_browser(chromium()) as started:
         yield started
 
@@ -29,12 +30,14 @@ def harness(browser: Browser) -> Iterator[Harness]:
 
 
 @pytest.fixture(scope="session")
-def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    chromium()
     with jupyter(tmp_path_factory.mktemp("lab"), "lab") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def notebook7(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    chromium()
     with jupyter(tmp_path_factory.mktemp("notebook7"), "notebook") as started:
         yield started
