@@ -3,9 +3,13 @@
 import { useEffect, useMemo } from "preact/hooks";
 import type { RunStore } from "../store";
 import type { PageTheme } from "../theme";
+import { Bar } from "./Bar";
 import { Detail } from "./Detail";
+import { Graph } from "./Graph";
 import { Grid } from "./Grid";
 import { Head, Notices } from "./Head";
+import { Latency } from "./Latency";
+import { Messages } from "./Messages";
 import { ROW_PX, ViewState } from "./state";
 
 let views = 0;
@@ -22,10 +26,31 @@ export function TraceView({ store, theme }: { store: RunStore; theme: PageTheme 
     <>
       <Head view={view} />
       <Notices view={view} />
-      <div class="agtr-main" style={{ "--n": view.visible.value.length * ROW_PX }}>
-        <Grid view={view} id={id} theme={theme} />
+      <Bar view={view} id={id} />
+      <div
+        class="agtr-main"
+        id={`${id}-panel`}
+        role="tabpanel"
+        aria-labelledby={`${id}-tab-${view.tab.value}`}
+        style={{ "--n": view.visible.value.length * ROW_PX }}
+      >
+        <Panel view={view} id={id} theme={theme} />
         <Detail view={view} />
       </div>
     </>
   );
+}
+
+// The panel beside the detail: all four choose steps, and the detail shows the one that is chosen.
+function Panel({ view, id, theme }: { view: ViewState; id: string; theme: PageTheme }) {
+  switch (view.tab.value) {
+    case "messages":
+      return <Messages view={view} />;
+    case "graph":
+      return <Graph view={view} />;
+    case "latency":
+      return <Latency view={view} />;
+    default:
+      return <Grid view={view} id={id} theme={theme} />;
+  }
 }

@@ -8,7 +8,11 @@ import type { RunStore } from "../store";
 
 export const ROW_PX = 26;
 
+export const TABS = ["tree", "messages", "graph", "latency"] as const;
+export type Tab = (typeof TABS)[number];
+
 export class ViewState {
+  readonly tab = signal<Tab>("tree");
   readonly selected = signal(-1);
   readonly closed: Signal<ReadonlySet<number>> = signal(new Set());
   readonly fold = signal(true);

@@ -1,0 +1,5 @@
+import type { ViewState } from "./state";
+
+export function Latency({ view }: { view: ViewState }) {
+  return <div class="agtr-panel">{view.store.table.n} steps</div>;
+}
