@@ -109,9 +109,26 @@ def frame(
     columns = [*_row_columns(rows, changed, origin_ns, strings), *_payload_columns(payloads)]
     header = {
         "v": VERSION, "seq": seq, "base": base, "rows": len(rows), "now": _ms(now_ns, origin_ns),
-        "cols": [[name, kind, len(values)] for name, kind, values in columns],
+        "cols": [],  # `packed` fills it in, in this place
         "strings_at": strings_at, "strings": strings.texts[strings_at:], "run": run,
     }  # fmt: skip
+    return packed(header, columns)
+
+
+Column = tuple[str, str, "array[Any] | bytes"]
+
+
+def packed(header: Mapping[str, Any], columns: Sequence[Column]) -> bytes:
+    """Return a header and the columns that it names as one frame.
+
+    Parameters
+    ----------
+    header
+        What the frame says beside its columns; ``cols`` names them.
+    columns
+        Name, type and values of each.
+    """
+    header = {**header, "cols": [[name, kind, len(values)] for name, kind, values in columns]}
     text = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     parts = [MAGIC, struct.pack("<I", len(text)), text]
     length = len(MAGIC) + 4 + len(text)
@@ -121,6 +138,11 @@ def frame(
         parts += [bytes(padding), data]
         length += padding + len(data)
     return b"".join(parts)
+
+
+def column(name: str, kind: str, values: Iterable[Any]) -> Column:
+    """Return a column of the type ``u1``, ``u4``, ``i4`` or ``f8``."""
+    return name, kind, array(_TYPES[kind], values)
 
 
 def head(headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequence[str]) -> dict[str, Any]:
@@ -139,15 +161,9 @@ def head(headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequen
     }
 
 
-_Column = tuple[str, str, "array[Any] | bytes"]
-
-
-def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings) -> list[_Column]:
+def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings) -> list[Column]:
     spans = [rows.spans[row] for row in changed]
     parents = [rows.parents[row] for row in changed]
-
-    def column(name: str, kind: str, values: Iterable[Any]) -> _Column:
-        return name, kind, array(_TYPES[kind], values)
 
     return [
         column("row", "u4", changed),
@@ -161,13 +177,13 @@ def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: St
         column("role", "u4", (strings.of_name(s.role) for s in spans)),
         column("model", "u4", (strings.of_name(s.model) for s in spans)),
         column("note", "u4", (strings.number(labels.note(rows, row)) for row in changed)),
-        column("tokens_in", "i4", (_whole(s.input_tokens) for s in spans)),
-        column("tokens_out", "i4", (_whole(s.output_tokens) for s in spans)),
-        column("cost", "f8", (_real(s.cost_usd) for s in spans)),
+        column("tokens_in", "i4", (whole(s.input_tokens) for s in spans)),
+        column("tokens_out", "i4", (whole(s.output_tokens) for s in spans)),
+        column("cost", "f8", (real(s.cost_usd) for s in spans)),
     ]
 
 
-def _payload_columns(payloads: Mapping[int, bytes]) -> list[_Column]:
+def _payload_columns(payloads: Mapping[int, bytes]) -> list[Column]:
     if not payloads:
         return []
     ends, end = array("I"), 0
@@ -194,9 +210,11 @@ def _ms(time_ns: int | None, origin_ns: int) -> float:
     return UNKNOWN_REAL if time_ns is None else (time_ns - origin_ns) / NS_PER_MS
 
 
-def _whole(value: int | None) -> int:
+def whole(value: int | None) -> int:
+    """Return a count for a column of whole numbers; -1 where it is not known."""
     return UNKNOWN_WHOLE if value is None or value < 0 else min(int(value), _LARGEST_WHOLE)
 
 
-def _real(value: float | None) -> float:
+def real(value: float | None) -> float:
+    """Return a figure for a column of real numbers; NaN where it is not known."""
     return UNKNOWN_REAL if value is None else float(value)
