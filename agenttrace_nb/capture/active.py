@@ -39,6 +39,8 @@ class Recorder:
         Says something to the user, below the cell.
     sensitive
         Whether texts may be kept; off once a run in it has ``trace_include_sensitive_data`` off.
+    first
+        What is to be done before the first event, by whoever appends it; sets itself to ``None``.
     """
 
     journal: Journal
@@ -48,6 +50,7 @@ class Recorder:
     session: str | None = None
     note: Callable[[str], None] = _log.warning
     sensitive: bool = True
+    first: Callable[[], None] | None = None
     _reported: set[str] = field(default_factory=set)
 
     def append(
@@ -62,6 +65,8 @@ class Recorder:
         time_ns: int | None = None,
     ) -> None:
         """Append one event of this run."""
+        if self.first is not None:
+            self.first()
         self.journal.append(
             kind, run_key=self.run_key, trace_id=trace_id, span_id=span_id, body=body, content=content,
             redactor=self.redactor, urgent=urgent, time_ns=time_ns,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class TracedRun(Protocol):
     """What the magic needs of a run of the engine."""
 
-    def start(self) -> object:
-        """Begin to record."""
+    def start(self, *, at_first_event: bool = False) -> object:
+        """Begin to record: at once, or when there is something to record."""
 
     def finish(self, error: BaseException | None = None) -> object:
         """End the record; `error` is what the cell raised."""
@@ -94,7 +94,7 @@ class AgentTraceMagics(Magics):
         """Say what is traced: %trace_agents on | off | status | last.
 
         on
-            Trace every following cell, with the options given behind it.
+            Trace every following cell that runs agents, with the options given behind it.
         off
             Trace only cells that begin with %%trace_agents again.
         status
@@ -168,17 +168,17 @@ class AgentTraceMagics(Magics):
             return
         self._start(cell, options)
 
-    def _start(self, cell: _Cell, options: dict[str, Any]) -> None:
+    def _start(self, cell: _Cell, options: dict[str, Any], *, at_first_event: bool = False) -> None:
         try:
             cell.run = self._engine(**options, cell=cell.place)
-            cell.run.start()
+            cell.run.start(at_first_event=at_first_event)
         except config.OptionError as error:
             cell.run = None
             if not options:  # what is wrong is set elsewhere, and may be a rule for redaction: record nothing
                 _tell(f"{error}\nThe cell runs and is not recorded; put that right and run it again.")
                 return
             _tell(f"{error}\n{_WITHOUT_OPTIONS}")
-            self._start(cell, {})
+            self._start(cell, {}, at_first_event=at_first_event)
         except Exception as error:
             cell.run = None
             _tell(f"tracing could not start, the cell runs without it: {type(error).__name__}: {error}")
@@ -191,7 +191,7 @@ class AgentTraceMagics(Magics):
         if self._every_cell is None or any(other.run for other in self._cells):
             return
         if has_code(cell.source) and not names_the_magic(cell.source):
-            self._start(cell, self._every_cell)
+            self._start(cell, self._every_cell, at_first_event=True)
 
     def cell_ended(self, result: ExecutionResult | None = None) -> None:
         """End the run of a cell (IPython's event ``post_run_cell``)."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb import config
-from agenttrace_nb.tracing.run import Run, last
+from agenttrace_nb.tracing.run import Run
+from agenttrace_nb.tracing.runs import last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
+import threading
 import time
 import uuid
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +22,7 @@ from agenttrace_nb.journal.live import LiveFold
 from agenttrace_nb.journal.redact import Redactor
 from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.spans import Status
+from agenttrace_nb.tracing import runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,21 +37,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("agenttrace_nb")
 _RUN_ID_WAIT_S = 60.0
-_last: Run | None = None
-
-
-def last() -> Run:
-    """Return the run that was started last in this process.
-
-    Raises
-    ------
-    LookupError
-        If nothing was traced yet.
-    """
-    if _last is None:
-        msg = "nothing was traced yet in this kernel; begin a cell with %%trace_agents, or use `with at.trace():`"
-        raise LookupError(msg)
-    return _last
 
 
 class Run:
@@ -76,12 +63,19 @@ class Run:
         self._token: Token[Recorder | None] | None = None
         self._inside = contextlib.ExitStack()
         self._success: bool | None = None
-        self._finished = False
+        self._beginning = threading.RLock()
+        self._begun = False
+        self._end: dict[str, Any] | None = None
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
-    def start(self) -> Self:
+    def start(self, *, at_first_event: bool = False) -> Self:
         """Begin to record what the current code, and the tasks it starts, does.
+
+        Parameters
+        ----------
+        at_first_event
+            Make no run, and show nothing, before there is something to record.
 
         Raises
         ------
@@ -91,35 +85,52 @@ class Run:
         if self._live is not None:
             msg = "this run was started before; make a new one with at.trace(...)"
             raise RuntimeError(msg)
-        global _last  # noqa: PLW0603 - what `last` returns
         journal = process_journal()
         outer = ACTIVE.get()
-        self._recorder = Recorder(
+        body, now = self._body(outer.run_key if outer else None), time.time_ns()
+        self._recorder = recorder = Recorder(
             journal, self.key, Redactor(self._settings.redact), self._roles, self._texts["session"], note=self.note
         )
         self._live = LiveFold(journal, self.key)
-        self._recorder.append(EventKind.RUN_START, body=self._body(outer.run_key if outer else None), urgent=True)
-        self._show_live()
-        self._begin_delivery(journal)
+        recorder.first = functools.partial(self._begin, recorder, body, now)
+        if not at_first_event:
+            recorder.first()
         install.install()
-        self._token = ACTIVE.set(self._recorder)
-        _last = self
-        _running_or_shown.add(self)
+        self._token = ACTIVE.set(recorder)
         return self
+
+    def _begin(self, recorder: Recorder, body: dict[str, Any], start_ns: int) -> None:
+        with self._beginning:
+            if self._begun:
+                return
+            self._begun = True
+            recorder.append(EventKind.RUN_START, body=body, urgent=True, time_ns=start_ns)
+            recorder.first = None
+            runs.started(self)
+            self._show_live()
+            self._begin_delivery(recorder.journal)
+            if self._end is not None:  # a task that the block left running is the first to do anything
+                self._say_end(recorder, self._end)
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the record; ``error`` is what the code raised. Later work of tasks left running is still recorded."""
-        if self._finished or self._recorder is None:
+        recorder = self._recorder
+        if self._end is not None or recorder is None:
             return
-        self._finished = True
         status = status_of(error)
         if self._success is None and status is Status.ERROR:
             self._success = False
         body: dict[str, Any] = {"status": status.value, "success": self._success}
         if error is not None and status is Status.ERROR:
-            body["error"] = describe(error, sensitive=self._recorder.sensitive)
-        self._recorder.append(EventKind.RUN_END, body=body, urgent=True)
+            body["error"] = describe(error, sensitive=recorder.sensitive)
+        with self._beginning:
+            self._end = body
+            if self._begun:
+                self._say_end(recorder, body)
         self._leave()
+
+    def _say_end(self, recorder: Recorder, body: dict[str, Any]) -> None:
+        recorder.append(EventKind.RUN_END, body=body, urgent=True)
         if self._view is not None:
             self._harmless("the last update of the view", self._view.finish)
         else:
@@ -262,7 +273,7 @@ class Run:
 
     def __repr__(self) -> str:
         """Return the run in one line."""
-        return f"<Run {self._name()!r}: {self.status.value if self._live else 'not started'}>"
+        return f"<Run {self._name()!r}: {self.status.value if self._begun else 'not begun'}>"
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -312,14 +323,12 @@ class Run:
         self._harmless("the live view", show)
 
     def _begin_delivery(self, journal: Journal) -> None:
-        if journal not in _heard:
-            _heard.add(journal)
-            journal.on_problem(_tell_last)
+        runs.hear(journal)
         for problem in journal.problems:
             self.note(problem)
         if not self._settings.mlflow or journal.path is None:
             return
-        self._delivery = _delivery_of(journal)
+        self._delivery = runs.delivery_of(journal.path)
         self._delivery.start()
         self._harmless("the run in MLflow's fluent API", self._enter_ambient)
 
@@ -344,7 +353,7 @@ class Run:
         self._started()
         if self._recorder is not None:
             self._recorder.append(EventKind.RUN_DATA, body=body, urgent=True, time_ns=time.time_ns())
-        if self._finished and self._delivery is not None:
+        if self._end is not None and self._delivery is not None:
             self._delivery.nudge()
 
     def note(self, text: str) -> None:
@@ -365,33 +374,3 @@ class Run:
         """Take in what MLflow found the calls to cost, and show it."""
         if self._live is not None and self._live.set_costs(costs) and self._view is not None:
             self._view.refresh()
-
-
-_deliveries: dict[Path, Delivery] = {}
-_heard: weakref.WeakSet[Journal] = weakref.WeakSet()
-_running_or_shown: weakref.WeakSet[Run] = weakref.WeakSet()
-
-
-def _delivery_of(journal: Journal) -> Delivery:
-    """Return the delivery of a journal; what it says goes to the run that was started last."""
-    from agenttrace_nb.mlflow_store.delivery import Delivery
-
-    path = journal.path
-    if path is None:
-        msg = "a journal without a file cannot be delivered"
-        raise ValueError(msg)
-    if path not in _deliveries:
-        delivery = _deliveries[path] = Delivery(path)
-        delivery.on_problem(_tell_last)
-        delivery.on_costs(_tell_costs)
-    return _deliveries[path]
-
-
-def _tell_last(text: str) -> None:
-    if _last is not None:
-        _last.note(text)
-
-
-def _tell_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
-    for run in list(_running_or_shown):
-        run.take_costs(costs)

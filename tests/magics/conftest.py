@@ -37,8 +37,8 @@ class WrittenDown:
         (error,) = self.errors
         return error
 
-    def start(self) -> None:
-        self.log.append("start")
+    def start(self, *, at_first_event: bool = False) -> None:
+        self.log.append("start at the first event" if at_first_event else "start")
 
     def finish(self, error: BaseException | None = None) -> None:
         self.log.append("finish")

@@ -20,7 +20,7 @@ def test_on_traces_every_following_cell_and_off_ends_it(shell: InteractiveShell,
     assert shell.run_cell("import asyncio\nawait asyncio.sleep(0, result=a + 1)").result == 2
     shell.run_cell("%trace_agents off").raise_error()
     shell.run_cell("b = 1").raise_error()
-    assert engine.log == ["start", "finish"] * 2
+    assert engine.log == ["start at the first event", "finish"] * 2
     assert [(run.options["arch"], run.options["roles"]) for run in engine.runs] == [("x", {"A": "planner"})] * 2
 
 
@@ -41,7 +41,7 @@ def test_cells_without_code_and_commands_are_not_traced(shell: InteractiveShell,
 def test_a_cell_within_a_cell_is_part_of_its_run(shell: InteractiveShell, engine: StandIn) -> None:
     shell.run_cell("%trace_agents on").raise_error()
     shell.run_cell("%%capture\na = 1").raise_error()
-    assert engine.log == ["start", "finish"]
+    assert engine.log == ["start at the first event", "finish"]
 
 
 def test_an_error_of_a_cell_is_its_runs_error(shell: InteractiveShell, engine: StandIn) -> None:

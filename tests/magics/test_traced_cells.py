@@ -145,6 +145,7 @@ def test_the_last_run_is_shown_again(kernel: Kernel) -> None:
 
 
 def test_every_following_cell_is_traced_until_off(kernel: Kernel) -> None:
+    kernel.run("%%trace_agents --case before\npass")
     kernel.run("%trace_agents on --case every")
     assert kernel.run("result = await Runner.run(adder(), 'x')\nresult.final_output").values == ["'3'"]
     kernel.run("%trace_agents off")
@@ -210,3 +211,51 @@ def test_before_the_first_run_there_is_no_last_one(tmp_path: Path) -> None:
         answer = fresh.run("%trace_agents last")
         assert answer.status == "error"
         assert "begin a cell with %%trace_agents" in answer.stderr
+
+
+def test_where_every_cell_is_traced_those_without_agents_make_no_run_and_show_nothing(kernel: Kernel) -> None:
+    kernel.run("%%trace_agents --case before\npass")
+    kernel.run("%trace_agents on --case every")
+    try:
+        plain = kernel.run("import math\nmath.sqrt(4)")
+        assert (plain.values, plain.displayed) == (["2.0"], [])
+        assert kernel.value("at.last()._started().run.case") == "before"
+        answer = kernel.run(
+            "time.sleep(0.3)\nresult = await Runner.run(adder(), 'x')\ntime.sleep(0.1)", cell_id="cell-e"
+        )
+        assert "Adder" in answer.shown
+        assert kernel.value("(at.last()._started().run.cell_id, at.last().status.value)") == ("cell-e", "ok")
+        took = kernel.value("(lambda r: (r.end_ns - r.start_ns) / 1e9)(at.last()._started().run)")
+        assert took > 0.35, "from the beginning of the cell to its end, and not of the agents"
+        kernel.run("1 / 0")
+        assert kernel.value("at.last()._started().run.cell_id") == "cell-e"
+    finally:
+        kernel.run("%trace_agents off")
+
+
+def test_where_every_cell_is_traced_a_task_left_running_may_be_what_begins_the_run(kernel: Kernel) -> None:
+    kernel.run("%trace_agents on --case left")
+    try:
+        kernel.run(
+            "go = asyncio.Event()\nasync def later():\n    await go.wait()\n    await Runner.run(adder(), 'x')\n"
+            "task = asyncio.create_task(later())",
+            cell_id="cell-f",
+        )
+    finally:
+        kernel.run("%trace_agents off")
+    kernel.run("go.set()\nawait task")
+    assert kernel.value("(at.last()._started().run.cell_id, at.last().status.value)") == ("cell-f", "ok")
+    kernel.run(
+        "from agenttrace_nb.journal.append import process_journal\nfrom agenttrace_nb.journal.read import JournalReader"
+    )
+    kinds = "[e.kind.value for e in JournalReader(process_journal().path).events() if e.run_key == at.last().key]"
+    kernel.run("process_journal().flush()")
+    found = kernel.value(kinds)
+    assert (found[:2], found[-1]) == (["run-start", "run-end"], "trace-end")
+
+
+def test_a_number_logged_in_a_run_that_waits_for_its_first_event_begins_it(kernel: Kernel) -> None:
+    kernel.run(
+        "run = at.trace(case='logged').start(at_first_event=True)\nprint(run)\nrun.log_metric('m', 1)\nrun.finish()"
+    )
+    assert kernel.value("at.last()._started().run.case") == "logged"

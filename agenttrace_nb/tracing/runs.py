@@ -1,0 +1,68 @@
+"""The runs of this process: which began last, and what the journal and MLflow have to say to them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from agenttrace_nb.journal.append import Journal
+    from agenttrace_nb.mlflow_store.delivery import Delivery
+    from agenttrace_nb.tracing.run import Run
+
+_last: Run | None = None
+_deliveries: dict[Path, Delivery] = {}
+_heard: weakref.WeakSet[Journal] = weakref.WeakSet()
+_running_or_shown: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+def last() -> Run:
+    """Return the run that was started last in this process.
+
+    Raises
+    ------
+    LookupError
+        If nothing was traced yet.
+    """
+    if _last is None:
+        msg = "nothing was traced yet in this kernel; begin a cell with %%trace_agents, or use `with at.trace():`"
+        raise LookupError(msg)
+    return _last
+
+
+def started(run: Run) -> None:
+    """Take note of a run that has begun."""
+    global _last  # noqa: PLW0603 - what `last` returns
+    _last = run
+    _running_or_shown.add(run)
+
+
+def hear(journal: Journal) -> None:
+    """Have the problems of a journal told in the run that began last."""
+    if journal not in _heard:
+        _heard.add(journal)
+        journal.on_problem(_tell_last)
+
+
+def delivery_of(path: Path) -> Delivery:
+    """Return the delivery of a journal; what it says goes to the run that began last."""
+    from agenttrace_nb.mlflow_store.delivery import Delivery
+
+    if path not in _deliveries:
+        delivery = _deliveries[path] = Delivery(path)
+        delivery.on_problem(_tell_last)
+        delivery.on_costs(_tell_costs)
+    return _deliveries[path]
+
+
+def _tell_last(text: str) -> None:
+    if _last is not None:
+        _last.note(text)
+
+
+def _tell_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
+    for run in list(_running_or_shown):
+        run.take_costs(costs)
