@@ -25,7 +25,7 @@ LOG = []
 class Run:
     def __init__(self, **options):
         self.options = options
-    def start(self):
+    def start(self, *, at_first_event=False):
         LOG.append(["start", self.options["cell"].cell_id, self.options["cell"].execution_count])
     def finish(self, error=None):
         LOG.append(["finish", type(error).__name__])
