@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.views.feed import Feed, Finished
 from agenttrace_nb.views.flusher import Flusher
+from agenttrace_nb.views.notebook import in_kernel, publish, quietly, shell, write_text
 from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.text import terminal_columns, text_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from agenttrace_nb.journal.live import LiveFold
@@ -58,15 +58,15 @@ class LiveView:
 
     def show(self) -> None:
         """Show the view below the running cell and begin to follow the run. Returns at once."""
-        _quietly("the view", self._show)
+        quietly("the view", self._show)
 
     def finish(self) -> None:
         """Show the end of the run and stop following it."""
         if self._flusher is not None:
             self._flusher.stop()
         self._finished = True
-        _quietly("the last update of the view", self._finish)
-        _quietly("the end of the view", self._live.close)
+        quietly("the last update of the view", self._finish)
+        quietly("the end of the view", self._live.close)
 
     def note(self, text: str) -> None:
         """Show one line to the user: in the view, or where there is none in the log."""
@@ -76,12 +76,12 @@ class LiveView:
         if self._widget is None:
             _log.warning(text)
         elif self._finished:
-            _quietly("a note in the view", self._renew)
+            quietly("a note in the view", self._renew)
 
     def refresh(self) -> None:
         """Show what became known after the end, such as what the calls cost."""
-        if self._finished and not self._deterministic and _in_kernel(self._shell):
-            _quietly("a late update of the view", self._renew)
+        if self._finished and not self._deterministic and in_kernel(self._shell):
+            quietly("a late update of the view", self._renew)
 
     def text(self) -> str:
         """Return the run as a text tree."""
@@ -94,14 +94,14 @@ class LiveView:
         return write_page(path, self._live.run, self._live.traces)
 
     def _show(self) -> None:
-        self._shell = _shell()
-        if self._deterministic or not _in_kernel(self._shell):
+        self._shell = shell()
+        if self._deterministic or not in_kernel(self._shell):
             return
         from agenttrace_nb.views.static_html import pending_twin
 
         self._display_id = uuid.uuid4().hex
         head = self._feed.headline()
-        _publish(pending_twin(head), f"{head.title} is running", self._display_id)
+        publish(pending_twin(head), f"{head.title} is running", self._display_id)
         if self._with_widget:
             self._widget = _shown_widget(self._feed)
             self._flusher = Flusher(self._flush)
@@ -109,10 +109,10 @@ class LiveView:
 
     def _finish(self) -> None:
         self._feed.pull(work_s=None)
-        if _in_kernel(self._shell):
+        if in_kernel(self._shell):
             self._renew()
         elif self._shell is not None:
-            _print(self._text(terminal_columns()))
+            write_text(self._text(terminal_columns()))
 
     def _renew(self) -> None:
         from agenttrace_nb.views.static_html import static_twin
@@ -129,7 +129,7 @@ class LiveView:
                 has_live=self._widget is not None,
                 notes=self._feed.notes,
             )
-        _publish(html, self._text(), self._display_id, update=self._display_id is not None)
+        publish(html, self._text(), self._display_id, update=self._display_id is not None)
 
     def _flush(self, due: bool) -> None:  # noqa: FBT001 - called with it by the flusher
         self._feed.pull()
@@ -145,7 +145,7 @@ class LiveView:
 
 def warm_up() -> None:
     """Import what the first view in a notebook needs, on a thread: the first traced cell is then as quick as others."""
-    if _in_kernel(_shell()):
+    if in_kernel(shell()):
         threading.Thread(target=_import_widget, name="agenttrace-warm-up", daemon=True).start()
 
 
@@ -169,12 +169,12 @@ def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -
     traces = traces if traces is not None else [run] if isinstance(run, Trace) else []
     feed = Feed(Finished(run, traces))
     feed.pull(work_s=SHOW_WORK_S)
-    if not _in_kernel(_shell()):
-        _print(text_tree(run, feed.rows, columns=terminal_columns()))
+    if not in_kernel(shell()):
+        write_text(text_tree(run, feed.rows, columns=terminal_columns()))
         return
     from agenttrace_nb.views.static_html import static_twin
 
-    _publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
+    publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
     _shown_widget(feed)
 
 
@@ -195,36 +195,5 @@ def _shown_widget(feed: Feed) -> TraceWidget | None:
         display(widget)
         shown.append(widget)
 
-    _quietly("the live view", show)
+    quietly("the live view", show)
     return shown[0] if shown else None
-
-
-def _publish(html: str, text: str, display_id: str | None = None, *, update: bool = False) -> None:
-    from IPython.display import publish_display_data
-
-    transient = {"display_id": display_id} if display_id else None
-    publish_display_data({"text/html": html, "text/plain": text}, transient=transient, update=update)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _shell() -> Any:
-    # Where IPython is not loaded there is no shell; it must not be loaded to find that out.
-    if "IPython" not in sys.modules:
-        return None
-    from IPython.core.getipython import get_ipython
-
-    return get_ipython()
-
-
-def _in_kernel(shell: Any) -> bool:
-    return getattr(shell, "kernel", None) is not None
-
-
-def _quietly(what: str, work: Callable[[], None]) -> None:
-    try:
-        work()
-    except Exception as error:
-        _log.warning("%s failed; the run is recorded: %s: %s", what, type(error).__name__, error)

@@ -32,7 +32,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _INDENT = "\u2003"
 _BLANK = "\u00a0"
 # Inline: where a front end takes styles out but keeps these, its own rule would set tables flush right.
-_LEFT = ' style="text-align:left"'
+LEFT = ' style="text-align:left"'
 
 # While the live view is there, its twin is hidden; in JupyterLab without its empty place, and after reopening
 # without a kernel also without the line that says that the widget is gone. `:has` must not stand inside `:has`.
@@ -67,7 +67,7 @@ _STYLE = (
 def pending_twin(head: Headline) -> str:
     """Return what stands in the twin's place until the run is over."""
     words = f"{escaped(head.title)} is running; its steps will stand here when the cell has ended."
-    return _wrapped(head.key, f"<p>{words}</p>")
+    return framed(head.key, f"<p>{words}</p>")
 
 
 def static_twin(
@@ -105,10 +105,11 @@ def static_twin(
     else:
         parts.append("<p>No steps were recorded.</p>")
     parts.append(_left_out(len(lines) - len(listed), without))
-    return _wrapped(head.key if has_live else None, "\n".join(filter(None, parts)))
+    return framed(head.key if has_live else None, "\n".join(filter(None, parts)))
 
 
-def _wrapped(key: str | None, inner: str) -> str:
+def framed(key: str | None, inner: str) -> str:
+    """Return a static twin with its style; with the key of the live view that hides it where it is on the page."""
     if key is None:
         return f'<div class="agtr-static"><style>{_STYLE}</style>\n{inner}\n</div>'
     style = _HIDING.format(key=key) + _STYLE
@@ -136,7 +137,7 @@ def _table(rows: Rows, lines: list[Line], *, timed: bool) -> str:
         heads += ["time", f"0 … {fmt.seconds(length / 1e9)}"]
     body = [_row(rows, line, start, length, timed=timed) for line in lines]
     right = ' class="agtr-n"'
-    top = "".join(f"<th{right if word in ('tokens', 'time') else _LEFT}>{escaped(word)}</th>" for word in heads)
+    top = "".join(f"<th{right if word in ('tokens', 'time') else LEFT}>{escaped(word)}</th>" for word in heads)
     return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{''.join(body)}</tbody>\n</table>"
 
 
@@ -144,14 +145,14 @@ def _row(rows: Rows, line: Line, start: int, length: int, *, timed: bool) -> str
     span = rows.spans[line.row]
     row = ' class="agtr-error"' if span.error else ' class="agtr-wraps"' if line.below else ""
     cells = [
-        f"<td{_LEFT}>{_INDENT * min(line.depth, NESTING_LIMIT)}{_words(rows, line)}</td>",
+        f"<td{LEFT}>{_INDENT * min(line.depth, NESTING_LIMIT)}{_words(rows, line)}</td>",
         f'<td class="agtr-n">{escaped(labels.tokens(span))}</td>',
     ]
     if timed:
-        bar = _bar(span.start_ns - start, (span.end_ns or span.start_ns) - start, length)
+        drawn = bar(span.start_ns - start, (span.end_ns or span.start_ns) - start, length)
         cells += [
             f'<td class="agtr-n">{fmt.seconds(span.duration_s)}</td>',
-            f'<td{_LEFT}><code style="background:none">{bar}</code></td>',
+            f'<td{LEFT}><code style="background:none">{drawn}</code></td>',
         ]
     return f"<tr{row}>{''.join(cells)}</tr>\n"
 
@@ -167,12 +168,13 @@ def _words(rows: Rows, line: Line) -> str:
     return f"{labels.MARKS[span.status]} {name}{kind}{after}"
 
 
-def _bar(start: int, end: int, length: int) -> str:
+def bar(start: float, end: float, length: float, cells: int = BAR_CELLS) -> str:
+    """Return a bar of characters, from ``start`` to ``end`` of ``length``, on an axis of so many cells."""
     if length <= 0:
         return ""
-    at = min(max(int(BAR_CELLS * start / length), 0), BAR_CELLS - 1)
-    eighths = max(round(8 * BAR_CELLS * end / length) - 8 * at, 1)
-    eighths = min(eighths, 8 * (BAR_CELLS - at))
+    at = min(max(int(cells * start / length), 0), cells - 1)
+    eighths = max(round(8 * cells * end / length) - 8 * at, 1)
+    eighths = min(eighths, 8 * (cells - at))
     rest = _EIGHTHS[eighths % 8] if eighths % 8 else ""
     return _BLANK * at + "█" * (eighths // 8) + rest
 

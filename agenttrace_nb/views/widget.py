@@ -8,16 +8,30 @@ import anywidget
 import traitlets
 
 from agenttrace_nb.views.bundles import bundle
+from agenttrace_nb.views.search import ContentSearch
 
 if TYPE_CHECKING:
     from agenttrace_nb.views.feed import Feed
+
+SEARCH_LIMIT_CHARACTERS = 1_000
 
 
 def _encoded(_: int, widget: TraceWidget) -> memoryview:
     return memoryview(widget.feed.snapshot())
 
 
-class TraceWidget(anywidget.AnyWidget):
+class BesideTwin(anywidget.AnyWidget):
+    """A widget without words of its own: its static twin stands before it and says everything."""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        found = super()._repr_mimebundle_(**kwargs)
+        data = found[0] if isinstance(found, tuple) else found
+        if data:
+            data["text/plain"] = ""
+        return found
+
+
+class TraceWidget(BesideTwin):
     """Shows one run while it goes on and after it.
 
     Frames go to the browser as messages. The synced state is one number, which is turned into a frame with everything
@@ -30,6 +44,7 @@ class TraceWidget(anywidget.AnyWidget):
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
+        self._search = ContentSearch(feed, self.send)
         super().__init__()
         self.on_msg(self._hear)
 
@@ -41,14 +56,6 @@ class TraceWidget(anywidget.AnyWidget):
         """Bring the synced state up to date: once, when the run is over."""
         self._snapshot += 1
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        # No words beside the widget: its static twin stands before it and says everything.
-        found = super()._repr_mimebundle_(**kwargs)
-        data = found[0] if isinstance(found, tuple) else found
-        if data:
-            data["text/plain"] = ""
-        return found
-
     def _hear(self, _: Any, content: dict[str, Any], __: Any) -> None:
         # Called on whatever thread the kernel has for messages.
         kind = content.get("kind")
@@ -57,6 +64,8 @@ class TraceWidget(anywidget.AnyWidget):
         elif kind == "want":
             for row in content.get("rows", [])[:50]:
                 self._send_content(int(row))
+        elif kind == "search":
+            self._search.ask(int(content["id"]), str(content["text"])[:SEARCH_LIMIT_CHARACTERS])
 
     def _send_content(self, row: int) -> None:
         pieces = self.feed.content(row)

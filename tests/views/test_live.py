@@ -206,7 +206,7 @@ def test_a_terminal_gets_the_text_tree_at_the_end(monkeypatch: pytest.MonkeyPatc
     class Terminal:
         """A shell without a kernel."""
 
-    monkeypatch.setattr("agenttrace_nb.views.live._shell", Terminal)
+    monkeypatch.setattr("agenttrace_nb.views.live.shell", Terminal)
     recorded = Recorded()
     view = LiveView(recorded.live)
     view.show()
