@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from agenttrace_nb.config import OptionError, current
+
 SUFFIX = ".journal"
 _NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs",
@@ -40,17 +42,18 @@ class LeaseTakenError(JournalError):
 def journal_folder() -> Path:
     """Return the folder for this user's journals, made if need be, readable by this user only.
 
-    ``AGENTTRACE_STATE_DIR`` chooses it; the default is the state directory of the platform. SQLite's shared memory
-    does not work on a network file system, so that a home directory on one leads to a local folder instead.
+    The option ``state_dir`` (``AGENTTRACE_STATE_DIR``) chooses it; the default is the state directory of the platform.
+    SQLite's shared memory does not work on a network file system, so that a home directory on one leads to a local
+    folder instead.
 
     Examples
     --------
     >>> journal_folder().is_dir()
     True
     """
-    chosen = os.environ.get("AGENTTRACE_STATE_DIR")
-    if chosen:
-        folder = Path(chosen).expanduser().absolute() / "journals"
+    chosen = _chosen()
+    if chosen is not None:
+        folder = chosen.expanduser().absolute() / "journals"
     else:
         from platformdirs import user_state_path
 
@@ -58,6 +61,13 @@ def journal_folder() -> Path:
         if is_network_path(folder):
             folder = _local_folder()
     return _made(folder)
+
+
+def _chosen() -> Path | None:
+    with suppress(OptionError):  # which is told where a run begins; it may be about another option
+        return current().state_dir
+    named = os.environ.get("AGENTTRACE_STATE_DIR")
+    return Path(named) if named else None
 
 
 def fallback_folder() -> Path:
@@ -216,6 +226,6 @@ def _places() -> list[Path]:
     with suppress(JournalError, OSError):
         places.append(journal_folder())
     local = _local_folder()
-    if local not in places and local.is_dir() and not (places and os.environ.get("AGENTTRACE_STATE_DIR")):
+    if local not in places and local.is_dir() and not (places and _chosen()):
         places.append(local)
     return places

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agenttrace_nb import config
 from agenttrace_nb.journal import place
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.place import (
@@ -58,6 +59,21 @@ def mode(path: Path) -> int:
 def test_the_environment_chooses_the_folder(own_state_dir: Path) -> None:
     assert journal_folder() == own_state_dir / "journals"
     assert mode(journal_folder()) == 0o700
+
+
+def test_an_option_of_this_process_chooses_the_folder(tmp_path: Path, own_state_dir: Path) -> None:
+    config.set_option("state_dir", str(tmp_path / "mine"))
+    try:
+        assert journal_folder() == tmp_path / "mine" / "journals"
+    finally:
+        config.forget_options()
+
+
+def test_a_wrong_option_elsewhere_leaves_the_choice_of_the_environment(
+    own_state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTTRACE_LIVE", "perhaps")
+    assert journal_folder() == own_state_dir / "journals"
 
 
 def test_a_relative_choice_means_the_same_folder_after_a_change_of_folder(
