@@ -140,7 +140,7 @@ def _in_mlflow(wanted: str) -> tuple[Trace, list[Trace]] | None:
 
     try:
         trace = load(wanted)
-    except (LookupError, StoreError) as error:
+    except (LookupError, ConnectionError, StoreError) as error:
         _report(f"not in the journals of {journal_folder()}, nor in MLflow: {error}")
         return None
     return trace, [trace]

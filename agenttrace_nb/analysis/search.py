@@ -30,6 +30,8 @@ def load(id: str) -> Trace:  # noqa: A002 - what it is
     ------
     LookupError
         If there is no such trace or run, or the run has several traces.
+    ConnectionError
+        If the tracking server does not answer.
 
     Examples
     --------
@@ -90,6 +92,8 @@ def search(
     ------
     OptionError
         If a value is not allowed; the message says what is.
+    ConnectionError
+        If the tracking server does not answer.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store import attributes as names
-from agenttrace_nb.mlflow_store.target import refusal
+from agenttrace_nb.mlflow_store.target import refusal, shown, silence
 from agenttrace_nb.spans import Trace
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def read(uri: str, query: Query) -> Found:
     ------
     OptionError
         If the experiment does not exist, a status is unknown, or MLflow refuses the filter.
+    ConnectionError
+        If the tracking server does not answer.
     """
     client = _client(uri)
     experiments = _experiments(client, query.experiment)
@@ -95,6 +97,8 @@ def read_one(uri: str, name: str) -> Trace:
     ------
     NotFoundError
         If there is none, or the run has several.
+    ConnectionError
+        If the tracking server does not answer.
     """
     client = _client(uri)
     match = _TRACE_ID.match(name)
@@ -103,7 +107,7 @@ def read_one(uri: str, name: str) -> Trace:
         return traces[0]
     infos = _of_run(client, name)
     if not infos:
-        msg = f"there is no trace and no run {name!r} in {uri}; at.search() lists what there is"
+        msg = f"there is no trace and no run {name!r} in {shown(uri)}; at.search() lists what there is"
         raise NotFoundError(msg)
     if len(infos) > 1:
         ids = ", ".join(info.trace_id for info in infos[:5])
@@ -115,6 +119,8 @@ def read_one(uri: str, name: str) -> Trace:
 def _client(uri: str) -> MlflowClient:
     if reason := refusal(uri):
         raise OptionError(reason)
+    if reason := silence(uri):
+        raise ConnectionError(reason)
     from mlflow import MlflowClient
 
     return MlflowClient(uri)
@@ -128,7 +134,9 @@ def _experiments(client: MlflowClient, name: str | None) -> list[str]:
         return [name[3:]]
     if name not in known:
         hint = did_you_mean(name, known)
-        msg = f"experiment={name!r} does not exist in {client.tracking_uri}; there are: {', '.join(known)}.{hint}"
+        msg = (
+            f"experiment={name!r} does not exist in {shown(client.tracking_uri)}; there are: {', '.join(known)}.{hint}"
+        )
         raise OptionError(msg)
     return [known[name]]
 

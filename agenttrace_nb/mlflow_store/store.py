@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.restore import to_trace
-from agenttrace_nb.mlflow_store.target import refusal
+from agenttrace_nb.mlflow_store.target import refusal, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,8 +89,8 @@ class Store:
             raise StoreUnavailableError(_silent(self.uri, "no answer"))
         if version < adapter.LOWEST_SERVER:
             msg = (
-                f"The MLflow server at {self.uri} has version {version[0]}.{version[1]}; writing whole traces needs "
-                "3.4 or newer. Upgrade the server, or unset MLFLOW_TRACKING_URI to write to this machine."
+                f"The MLflow server at {shown(self.uri)} has version {version[0]}.{version[1]}; writing whole "
+                "traces needs 3.4 or newer. Upgrade the server, or unset MLFLOW_TRACKING_URI to write to this machine."
             )
             raise StoreRefusedError(msg)
 
@@ -260,14 +260,15 @@ class Store:
         reason = _first_line(error)
         if status in {401, 403}:
             msg = (
-                f"MLflow at {self.uri} refuses these credentials ({reason}). What was traced is kept in the journal; "
-                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and it is sent."
+                f"MLflow at {shown(self.uri)} refuses these credentials ({reason}). What was traced is kept in the "
+                "journal; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and it "
+                "is sent."
             )
             return StoreUnavailableError(msg)
         if status in _TRY_AGAIN:
             return StoreUnavailableError(_silent(self.uri, reason))
         msg = (
-            f"MLflow at {self.uri} does not take this: {reason} What was traced is kept in the journal; "
+            f"MLflow at {shown(self.uri)} does not take this: {reason} What was traced is kept in the journal; "
             "put that right and run `agenttrace-nb recover`."
         )
         return StoreRefusedError(msg)
@@ -283,8 +284,8 @@ def _silent(uri: str, reason: str) -> str:
         "start the server, or check MLFLOW_TRACKING_URI" if uri.startswith("http") else "check the file and the disk"
     )
     return (
-        f"MLflow at {uri} cannot be written to at the moment ({reason}). What was traced is kept in the journal and "
-        f"sent as soon as that works: {remedy}."
+        f"MLflow at {shown(uri)} cannot be written to at the moment ({reason}). What was traced is kept in the journal "
+        f"and sent as soon as that works: {remedy}."
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agenttrace_nb.journal.redact import Redactor
 from agenttrace_nb.journal.secret_forms import MARK
 from agenttrace_nb.mlflow_store.store import Store, StoreUnavailableError
+from agenttrace_nb.mlflow_store.target import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,9 @@ class Stores:
             silence = self._silent.pop(uri, None)
         if silence is not None:
             minutes = (time.monotonic() - silence.since) / 60
-            self._report(f"MLflow at {uri} takes data again after {minutes:.1f} minutes; what was kept is being sent.")
+            self._report(
+                f"MLflow at {shown(uri)} takes data again after {minutes:.1f} minutes; what was kept is being sent."
+            )
 
     def silent_for_s(self) -> float:
         """Return for how long a store has not answered, 0 if all do."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
-from urllib.request import pathname2url
+from urllib.parse import urlsplit
+from urllib.request import getproxies, pathname2url, proxy_bypass
 
 _SQLITE = "sqlite:///"
+_PORTS = {"http": 80, "https": 443}
+_PATIENCE_S = 5.0
 _FILE_STORE = (
     "MLflow's file store ({uri}) cannot hold these traces; use a database instead: unset MLFLOW_TRACKING_URI for the "
     "default, or set it to sqlite:///mlflow.db. `mlflow migrate-filestore` copies what is there."
@@ -62,6 +66,38 @@ def experiment(configured: str | None = None, notebook: str | None = None) -> st
     if number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return f"id:{number}"
     return Path(notebook).stem or None if notebook else None
+
+
+def shown(uri: str) -> str:
+    """Return a tracking URI as it may be shown: without user and password.
+
+    Examples
+    --------
+    >>> shown("https://me:secret@mlflow.example/team")
+    'https://mlflow.example/team'
+    """
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def silence(uri: str) -> str | None:
+    """Return why nothing listens at a server's address; ``None`` where something does, or nobody can tell from here.
+
+    MLflow itself asks again and again for minutes before it says so.
+    """
+    parts = urlsplit(uri)
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or (getproxies().get(parts.scheme) and not proxy_bypass(host)):
+        return None
+    try:
+        with socket.create_connection((host, parts.port or _PORTS[parts.scheme]), _PATIENCE_S):
+            return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return (
+        f"MLflow at {shown(uri)} does not answer ({reason}). Start the server, or set MLFLOW_TRACKING_URI to another; "
+        "unset, it is the database in this folder."
+    )
 
 
 def refusal(uri: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -191,3 +192,13 @@ def test_a_trace_that_mlflow_hides_as_incomplete_is_there_and_says_so(fluent, ur
     found = read(uri, Query()).traces
     assert [t.trace_id for t in found if t.problem] == [root.trace_id.removeprefix("tr-")]
     assert len(found) == 4
+
+
+def test_a_server_that_does_not_answer_is_named_at_once_and_without_its_password() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take the port meanwhile
+        uri = f"http://me:hunter2@127.0.0.1:{held.getsockname()[1]}"
+        for ask in (lambda: read(uri, Query()), lambda: read_one(uri, "0" * 32)):
+            with pytest.raises(ConnectionError, match=r"does not answer .*Start the server") as caught:
+                ask()
+            assert "hunter2" not in str(caught.value)
