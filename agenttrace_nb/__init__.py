@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from agenttrace_nb.analysis.latency import latency
     from agenttrace_nb.analysis.search import load, search
     from agenttrace_nb.analysis.trace_set import TraceSet
     from agenttrace_nb.capture.active import set_role
@@ -44,6 +45,7 @@ __all__ = [
     "Trace",
     "TraceSet",
     "last",
+    "latency",
     "load",
     "replay",
     "save_recording",
@@ -66,6 +68,7 @@ _HOME_OF = {
     "Trace": "spans",
     "TraceSet": "analysis.trace_set",
     "last": "tracing",
+    "latency": "analysis.latency",
     "load": "analysis.search",
     "replay": "replay",
     "save_recording": "replay",
