@@ -148,7 +148,7 @@ class MessageRunWriter:
         key, trace_id = str(event.run_key), event.trace_id
         if event.kind is EventKind.RUN_START:
             self._wanted[key] = bool(event.body.get("message_runs", True))
-        if trace_id is None or event.seq <= self._done.get(trace_id, 0):
+        if trace_id is None or event.run_key is None or event.seq <= self._done.get(trace_id, 0):
             return
         try:
             self._fold.apply(event)

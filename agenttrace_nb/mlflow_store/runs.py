@@ -120,7 +120,11 @@ class Progress:
 
     def take(self, span: Span) -> None:
         """Count a span that has ended."""
-        first = span.span_id not in self._parts
+        known = self._parts.get(span.span_id)
+        if known is not None and known.kind is not span.kind:
+            # Its beginning is not at hand any more: it went to MLflow with the trace, which ended before it.
+            known.status, known.error = span.status, str(span.error) if span.error else None
+            return
         cost = span.cost_usd if span.cost_usd is not None else self.price_of(span)
         if cost is not None:
             self.costs[span.span_id] = cost
@@ -129,7 +133,7 @@ class Progress:
             span.kind, span.status, span.name, span.agent, str(span.error) if span.error else None,
             span.input_tokens if is_llm else None, span.output_tokens if is_llm else None, cost if is_llm else None,
         )  # fmt: skip
-        if first and span.kind in _CALLS:
+        if known is None and span.kind in _CALLS:
             self._count_call(span)
 
     def owns(self, span_id: str) -> bool:
