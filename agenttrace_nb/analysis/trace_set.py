@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.spans import SpanKind, Status
@@ -72,6 +73,10 @@ class TraceSet:
         """Why a trace is not complete, by trace id, for those that are not."""
         return {t.trace_id: t.problem for t in self._traces if t.problem}
 
+    def success(self, trace: Trace) -> bool | None:
+        """Return what was said of a trace's run: ``None`` where nothing was."""
+        return self._success.get(trace.run_id or "")
+
     def traces(self) -> pd.DataFrame:
         """Return one row for each trace.
 
@@ -98,6 +103,25 @@ class TraceSet:
         """Write the table of spans to a Parquet file."""
         self.spans().to_parquet(path)
 
+    def to_html(self, path: str | Path) -> Path:
+        """Write the list of runs as one HTML file that needs nothing else; small runs can be opened in it.
+
+        Parameters
+        ----------
+        path
+            The file; it is replaced if it exists.
+
+        Returns
+        -------
+        Path
+            The file's absolute path. The page says which runs were too large to be opened in it.
+        """
+        written: Path = _room_of_views("run_list_page").write_list_page(path, self)
+        return written
+
+    def _ipython_display_(self) -> None:
+        _room_of_views("run_list_view").display_runs(self)
+
     def _trace_row(self, trace: Trace) -> dict[str, Any]:
         of = _by_kind(trace)
         tools = of.get(SpanKind.TOOL, [])
@@ -106,7 +130,7 @@ class TraceSet:
             "run_id": trace.run_id,
             **_labels(trace),
             "status": trace.status.value,
-            "success": self._success.get(trace.run_id or ""),
+            "success": self.success(trace),
             "started_at": trace.started_at,
             "latency_s": trace.duration_s,
             "turns": len(of.get(SpanKind.TURN, [])) or None,
@@ -131,6 +155,11 @@ class TraceSet:
         if self.problems:
             lines.append(f"{len(self.problems)} not complete: .problems says why")
         return "\n".join(lines)
+
+
+def _room_of_views(name: str) -> Any:
+    # Views stand above this room, which must not depend on them: they are only looked up when somebody looks.
+    return import_module(f"agenttrace_nb.views.{name}")
 
 
 def _by_kind(trace: Trace) -> dict[SpanKind, list[Span]]:

@@ -1,9 +1,10 @@
-"""A run as one self-contained, interactive HTML file."""
+"""A view as one self-contained, interactive HTML file."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from agenttrace_nb.views.safe_text import escaped
 from agenttrace_nb.views.static_html import static_twin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agenttrace_nb.spans import CellRun, Trace
 
@@ -38,18 +39,46 @@ body {{ margin: 0; background: #eceef1; }}
 <div id="agtr-view"></div>
 {twin}
 </main>
-<script type="application/octet-stream" id="agtr-frame">{frame}</script>
-<script type="module">{script}</script>
+{data}
+{scripts}
 </body>
 </html>
 """
 
 
-def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
-    """Return a run as one HTML file that needs nothing else and asks for nothing else.
+@dataclass(slots=True, frozen=True)
+class Document:
+    """What a page holds: ``data`` by element id as base64, which has no letter that could end an element."""
 
-    It holds all content, whatever its size, and the view that notebooks show. Without scripts its static twin is
-    shown. A security policy in the page allows this one script, by its hash, and no request at all.
+    title: str
+    css: str
+    twin: str
+    data: Mapping[str, str]
+    scripts: Sequence[str]
+
+
+def document(of: Document) -> str:
+    """Return a page that needs nothing else and asks for nothing else.
+
+    Without scripts its static twin is shown. A security policy in the page allows its own scripts, by their hashes, and
+    no request at all.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in of.scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    data = (f'<script type="application/octet-stream" id="{name}">{text}</script>' for name, text in of.data.items())
+    return _PAGE.format(
+        policy=escaped(policy),
+        title=escaped(of.title),
+        css=of.css,
+        twin=of.twin,
+        data="\n".join(data),
+        scripts="\n".join(f'<script type="module">{script}</script>' for script in of.scripts),
+    )
+
+
+def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
+    """Return a run as one HTML file that needs nothing else: all content, whatever its size, and its view.
 
     Parameters
     ----------
@@ -60,20 +89,14 @@ def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
     """
     feed = Feed(Finished(run, traces), keep_all=True)
     feed.pull(work_s=None)
-    script = bundle("trace_page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return _PAGE.format(
-        policy=escaped(policy),
-        title=escaped(feed.headline().title),
-        css=bundle("trace_view.css"),
-        twin=static_twin(run, feed.rows),
-        # Base64 has no letter that could end the element.
-        frame=base64.b64encode(feed.snapshot()).decode(),
-        script=script,
+    return document(
+        Document(
+            title=feed.headline().title,
+            css=bundle("trace_view.css"),
+            twin=static_twin(run, feed.rows),
+            data={"agtr-frame": base64.b64encode(feed.snapshot()).decode()},
+            scripts=(bundle("trace_page.js"),),
+        )
     )
 
 
