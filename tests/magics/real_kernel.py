@@ -50,10 +50,10 @@ class Kernel:
     """
 
     def __init__(self, folder: Path, **environment: str) -> None:
+        # MLflow notes in the environment what it was told in this process; that is nothing to the kernel.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         self._manager = KernelManager(transport="ipc", ip=str(folder / "ipc"))
-        self._manager.start_kernel(
-            cwd=str(folder), extra_arguments=["--log-level=ERROR"], env={**os.environ, **environment}
-        )
+        self._manager.start_kernel(cwd=str(folder), extra_arguments=["--log-level=ERROR"], env={**ours, **environment})
         self._client = self._manager.blocking_client()
 
     def __enter__(self) -> Self:
