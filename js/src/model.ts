@@ -15,6 +15,7 @@ export function connect(model: Model): { store: RunStore; disconnect: () => void
   const store = new RunStore(model.send ? (message) => model.send?.(message) : undefined);
   const onMessage = (message: Answer, buffers: DataView[]) => {
     if (message?.kind === "patch" && buffers[0]) store.receive(buffers[0]);
+    if (message?.kind === "found" && buffers[0]) store.receiveFound(message.text, message.whole, buffers[0]);
     if (message?.kind === "payload" && buffers[0]) {
       const { buffer, byteOffset, byteLength } = buffers[0];
       store.receiveContent(

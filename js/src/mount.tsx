@@ -6,10 +6,12 @@ import type { RunStore } from "./store";
 import { followTheme } from "./theme";
 import { TraceView } from "./views/TraceView";
 
-// In a notebook, plain keys are commands: x cuts the cell. While the focus is in the view they must not be.
+// In a notebook, plain keys are commands: x cuts the cell, Shift+M merges cells. While the focus is in the view they
+// must not be.
 function keepKeys(event: KeyboardEvent): void {
-  const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
-  if (plain && event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  const types = event.key.length === 1 || !event.shiftKey || event.key.startsWith("Arrow");
+  if (plain && types && event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
 }
 
 export function mount(element: HTMLElement, store: RunStore): () => void {

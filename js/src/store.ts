@@ -1,14 +1,36 @@
 // One run as the browser knows it: fed by frames, read by any number of views.
 
 import { signal } from "@preact/signals";
-import type { Content } from "./core/content";
+import { type Content, Contents } from "./core/content";
 import { Table } from "./core/table";
 import { decodeFrame, type Head } from "./wire";
 
 /** What a view can send to the kernel. */
-export type Ask = { kind: "want"; rows: number[] } | { kind: "resync" };
+export type Ask =
+  | { kind: "want"; rows: number[] }
+  | { kind: "search"; id: number; text: string }
+  | { kind: "resync" }
+  | Feedback;
 
-export type Answer = { kind: "payload"; row: number; part: number; parts: number } | { kind: "patch" };
+/** What the reader thinks of a step: sent only where the head says that it is stored. */
+export type Feedback =
+  | { kind: "rate"; row: number; ok: boolean; comment?: string }
+  | { kind: "report"; row: number; category?: string; comment?: string };
+
+export type Answer =
+  | { kind: "payload"; row: number; part: number; parts: number }
+  | { kind: "found"; id: number; text: string; whole: boolean }
+  | { kind: "patch" };
+
+/** What the kernel found in contents. */
+export interface Found {
+  /** Undefined until the answer comes. */
+  rows?: ReadonlySet<number>;
+  /** Nothing was left out. */
+  whole?: boolean;
+  /** Asked when the run was over. */
+  over: boolean;
+}
 
 // The kernel gives a sign of life each second. Without one for so long, running bars stop to grow.
 const SILENCE_MS = 4000;
@@ -22,8 +44,13 @@ export class RunStore {
   readonly contents = signal(0);
   /** Whether anything answers. A page and a notebook without a kernel only have what they were saved with. */
   readonly connected = signal(true);
+  /** Texts that the kernel was asked to find in contents, in lower case. */
+  readonly found = new Map<string, Found>();
+  /** Counts changes of `found`. */
+  readonly finds = signal(0);
   readonly problem = signal<string | undefined>(undefined);
 
+  #contents = new Contents(this.table.payloads);
   #seq = 0;
   #now = 0;
   #heardAt = 0;
@@ -31,6 +58,8 @@ export class RunStore {
   #wanted = new Set<number>();
   #parts = new Map<number, Uint8Array[]>();
   #resyncing = false;
+  #searches = 0;
+  #whole: { at: number; all: boolean } | undefined;
 
   constructor(ask?: (message: Ask) => void) {
     this.#ask = ask;
@@ -74,20 +103,52 @@ export class RunStore {
 
   /** Content of a row, if it is here. */
   content(row: number): Content | undefined {
-    const bytes = this.table.payloads.get(row);
-    if (!bytes) return undefined;
-    try {
-      return JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      return { error: { message: "this content could not be read" } };
-    }
+    return this.#contents.of(row);
   }
 
-  /** Asks for the whole content of a row. A kernel that is busy answers when the cell ends. */
-  want(row: number): void {
-    if (this.#wanted.has(row)) return;
-    this.#wanted.add(row);
-    this.#say({ kind: "want", rows: [row] });
+  /** Asks for the whole content of rows. A kernel that is busy answers when the cell ends. */
+  want(...rows: number[]): void {
+    const due = rows.filter((row) => !this.#wanted.has(row));
+    for (const row of due) this.#wanted.add(row);
+    if (due.length > 0) this.#say({ kind: "want", rows: due });
+  }
+
+  /** Has the kernel look for texts in contents, unless all of it is here or they were looked for already. */
+  search(texts: string[], over: boolean): void {
+    // The kernel may have passed over what nobody looks for any more.
+    for (const [text, { rows }] of this.found) if (!rows && !texts.includes(text)) this.found.delete(text);
+    const due = texts.filter((text) => this.found.get(text)?.over !== over);
+    if (due.length === 0 || !this.connected.value || this.isWhole()) return;
+    this.#searches++;
+    for (const text of due) {
+      this.found.set(text, { ...this.found.get(text), over });
+      this.#say({ kind: "search", id: this.#searches, text });
+    }
+    this.finds.value++;
+  }
+
+  /** Takes what the kernel found. */
+  receiveFound(text: string, whole: boolean, bytes: DataView): void {
+    const rows = new Set<number>();
+    for (let at = 0; at + 4 <= bytes.byteLength; at += 4) rows.add(bytes.getUint32(at, true));
+    this.found.set(text, { rows, whole, over: this.found.get(text)?.over ?? false });
+    this.finds.value++;
+  }
+
+  /** Whether all content is here, as it stands. */
+  isWhole(): boolean {
+    const { n, payloads, stale } = this.table;
+    if (payloads.size < n || stale.size > 0) return false;
+    if (this.#whole?.at !== this.contents.peek()) {
+      const all = [...payloads.keys()].every((row) => this.content(row)?.clipped === undefined);
+      this.#whole = { at: this.contents.peek(), all };
+    }
+    return this.#whole.all;
+  }
+
+  /** Hands on what the reader thinks of a step. */
+  say(message: Feedback): void {
+    this.#say(message);
   }
 
   /** The run's clock in ms; it stands still when the run is over or nothing is heard of it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { layOut, rowsAbove, visiblePlaces } from "../src/core/layout";
+import { beyond, layOut, placesWith, rowsAbove, visiblePlaces } from "../src/core/layout";
 import { Table } from "../src/core/table";
 import { decodeFrame, KINDS, STATUSES } from "../src/wire";
 import { goldenBytes } from "./golden";
@@ -10,6 +10,8 @@ interface Row {
   status?: (typeof STATUSES)[number];
   start?: number;
   tokens?: number;
+  name?: number;
+  note?: number;
 }
 
 function tableOf(rows: Row[]): Table {
@@ -45,6 +47,20 @@ function tableOf(rows: Row[]): Table {
         column(
           rows.map((row) => STATUSES.indexOf(row.status ?? "ok")),
           "u1",
+        ),
+      ],
+      [
+        "name",
+        column(
+          rows.map((row, i) => row.name ?? i + 1),
+          "u4",
+        ),
+      ],
+      [
+        "note",
+        column(
+          rows.map((row) => row.note ?? 0),
+          "u4",
         ),
       ],
       [
@@ -195,14 +211,98 @@ describe("closed rows", () => {
   );
 
   it("hide what is under them", () => {
-    expect([...visiblePlaces(layout, new Set())]).toEqual([0, 1, 2, 3, 4]);
-    expect([...visiblePlaces(layout, new Set([1]))]).toEqual([0, 1, 3, 4]);
-    expect([...visiblePlaces(layout, new Set([0, 1]))]).toEqual([0, 4]);
+    expect([...visiblePlaces(layout, () => false)]).toEqual([0, 1, 2, 3, 4]);
+    expect([...visiblePlaces(layout, (row) => row === 1)]).toEqual([0, 1, 3, 4]);
+    expect([...visiblePlaces(layout, (row) => row < 2)]).toEqual([0, 4]);
   });
 
   it("are found from what is under them", () => {
     expect(rowsAbove(layout, 2)).toEqual([1, 0]);
     expect(rowsAbove(layout, 4)).toEqual([]);
+  });
+});
+
+describe("calls that repeat one another", () => {
+  const again = (more: Partial<Row>[]): Row[] => [
+    { parent: -1, kind: "agent" },
+    ...more.map((row): Row => ({ parent: 0, name: 7, ...row })),
+  ];
+
+  it("stand under the first of them", () => {
+    const table = tableOf(again([{}, {}, {}, { name: 8 }, {}, {}]));
+    expect(shape(table)).toEqual(["0", ".1", "..2", "..3", ".4", ".5", ".6"]);
+    const layout = layOut(table, true);
+    expect([...layout.repeats]).toEqual([[1, 3]]);
+    expect([...layout.nth]).toEqual([0, 1, 2, 3, 0, 0, 0]);
+    expect([...visiblePlaces(layout, (row) => layout.repeats.has(row))]).toEqual([0, 1, 4, 5, 6]);
+  });
+
+  it.each([
+    ["two are too few", [{}, {}], []],
+    ["one of another kind", [{}, {}, { kind: "llm" }, {}] as Partial<Row>[], []],
+    ["one that failed", [{}, {}, { status: "error" }, {}, {}, {}] as Partial<Row>[], [4]],
+    ["one that still runs", [{}, {}, {}, { status: "running" }] as Partial<Row>[], [1]],
+    ["one with something to say", [{}, {}, { note: 5 }, {}], []],
+  ])("are together: %s", (_, rows, heads) => {
+    expect([...layOut(tableOf(again(rows)), true).repeats.keys()]).toEqual(heads);
+  });
+
+  it("are not together when one holds others, nor across parents", () => {
+    const rows = again([{}, {}, {}]);
+    expect(layOut(tableOf([...rows, { parent: 2 }]), true).repeats.size).toBe(0);
+    const apart: Row[] = [
+      { parent: -1, kind: "agent" },
+      { parent: 0, name: 7 },
+      { parent: 0, name: 7 },
+      { parent: -1, kind: "agent" },
+      { parent: 3, name: 7 },
+    ];
+    expect(layOut(tableOf(apart), true).repeats.size).toBe(0);
+  });
+
+  it("never hide a row in which an error began", () => {
+    let seed = 3;
+    const random = (below: number) => {
+      seed = (seed * 48271) % 0x7fffffff;
+      return seed % below;
+    };
+    for (let trial = 0; trial < 100; trial++) {
+      const rows = again(Array.from({ length: 30 }, () => ({ status: random(4) ? "ok" : "error" })));
+      const layout = layOut(tableOf(rows), true);
+      const seen = [...visiblePlaces(layout, (row) => layout.repeats.has(row))].map((at) => layout.order[at]);
+      for (const row of layout.errors) expect(seen).toContain(row);
+    }
+  });
+});
+
+describe("rows that are wanted", () => {
+  const layout = layOut(
+    tableOf([{ parent: -1 }, { parent: 0 }, { parent: 1 }, { parent: 0 }, { parent: 3 }, { parent: -1 }]),
+    true,
+  );
+
+  it.each([
+    [[], []],
+    [[2], [0, 1, 2]],
+    [[4], [0, 3, 4]],
+    [
+      [2, 4],
+      [0, 1, 2, 3, 4],
+    ],
+    [[5], [5]],
+    [[0], [0]],
+  ])("%j are shown with those above them: %j", (rows, places) => {
+    const wanted = new Uint8Array(6);
+    for (const row of rows) wanted[row] = 1;
+    expect([...placesWith(layout, wanted)]).toEqual(places);
+  });
+
+  it("are gone through in reading order, and round", () => {
+    const { place } = layout;
+    const rows = [1, 3, 5];
+    expect([-1, 0, 1, 2, 5].map((row) => beyond(rows, row, 1, place))).toEqual([1, 1, 3, 3, 1]);
+    expect([-1, 0, 1, 2, 5].map((row) => beyond(rows, row, -1, place))).toEqual([5, 5, 5, 1, 3]);
+    expect(beyond([], 1, 1, place)).toBe(-1);
   });
 });
 

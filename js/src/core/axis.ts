@@ -6,6 +6,28 @@ export interface Tick {
   label: string;
 }
 
+/** A stretch of time: where it begins and how long it is, in ms. */
+export interface Stretch {
+  from: number;
+  length: number;
+}
+
+// Below a microsecond nothing is recorded.
+const SHORTEST_MS = 0.001;
+
+/** A stretch brought inside the whole and to a length that can be shown; nothing where it is the whole itself. */
+export function inside(stretch: Stretch, whole: Stretch): Stretch | undefined {
+  const length = Math.min(Math.max(stretch.length, SHORTEST_MS), whole.length);
+  if (!(length < whole.length * 0.999)) return undefined;
+  const latest = whole.from + whole.length - length;
+  return { from: Math.min(Math.max(stretch.from, whole.from), latest), length };
+}
+
+/** A stretch made longer or shorter by a factor; `at` (ms) stays where it is on screen. */
+export function zoomed(stretch: Stretch, factor: number, at: number): Stretch {
+  return { from: at - (at - stretch.from) * factor, length: stretch.length * factor };
+}
+
 const STEPS = [1, 2, 5];
 
 /** The smallest 1-2-5 step of at least so many milliseconds. */
@@ -40,7 +62,8 @@ function timeStep(least: number): number {
 function label(at: number, step: number, first: boolean): string {
   if (step >= 60_000) return first ? `${at / 60_000} min` : String(at / 60_000);
   if (step >= 15_000) return `${Math.floor(at / 60_000)}:${String((at % 60_000) / 1000).padStart(2, "0")}`;
-  const unit = step < 10 ? "ms" : "s";
+  // From the start, small steps are counted in ms; far from it, ms would be long numbers.
+  const unit = step < 10 && at < 1000 ? "ms" : "s";
   const per = unit === "ms" ? 1 : 1000;
   const digits = Math.max(0, -Math.floor(Math.log10(step / per) + 1e-9));
   const value = (at / per).toFixed(digits);

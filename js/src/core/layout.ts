@@ -1,5 +1,6 @@
 // The reading order of a run: each row above its children, siblings in order of start. Worked out anew after each
 // change: it takes tens of milliseconds for 100,000 rows, and an incremental tree would be a place for errors.
+// Calls that repeat one another stand under the first of them.
 
 import { KINDS, STATUSES } from "../wire";
 import { type Table, TOP } from "./table";
@@ -7,6 +8,7 @@ import { type Table, TOP } from "./table";
 const WORKFLOW = KINDS.indexOf("workflow");
 const TURN = KINDS.indexOf("turn");
 const LLM = KINDS.indexOf("llm");
+const OK = STATUSES.indexOf("ok");
 const ERROR = STATUSES.indexOf("error");
 
 export interface Layout {
@@ -22,14 +24,26 @@ export interface Layout {
   tokens: Float64Array;
   /** Rows in which an error began, in reading order. */
   errors: number[];
+  /** Rows that others repeat, with how often the call was made in all. */
+  repeats: ReadonlyMap<number, number>;
+  /** For each row: which of the calls that repeat one another it is, from 1 on; 0 where it does not repeat. */
+  nth: Int32Array;
+}
+
+/** What does not depend on what is folded. */
+export interface Tree extends Siblings {
+  origin: Uint8Array;
+}
+
+export function readTree(table: Table): Tree {
+  return { ...siblings(table), origin: errorOrigins(table) };
 }
 
 /** Lays a table out. With `fold` the layers that say nothing are left out and their children stand in their place. */
-export function layOut(table: Table, fold: boolean): Layout {
+export function layOut(table: Table, fold: boolean, tree = readTree(table)): Layout {
   const n = table.n;
   const { parent, kind } = table.col;
-  const { first, next, firstTop } = siblings(table);
-  const origin = errorOrigins(table);
+  const { first, next, firstTop, origin } = tree;
   const onlyTop = firstTop !== TOP && next[firstTop] === TOP;
 
   const order = new Int32Array(n);
@@ -64,6 +78,8 @@ export function layOut(table: Table, fold: boolean): Layout {
     }
   }
   const used = order.subarray(0, shown);
+  const nth = new Int32Array(n);
+  const repeats = gather(table, used, depth, first, nth);
   const errors: number[] = [];
   for (const row of used) if (origin[row]) errors.push(row);
   return {
@@ -73,7 +89,47 @@ export function layOut(table: Table, fold: boolean): Layout {
     place,
     tokens: subtreeTokens(table, full.subarray(0, seen)),
     errors,
+    repeats,
+    nth,
   };
+}
+
+// Fewer are quicker read than opened.
+const FEWEST = 3;
+
+/**
+ * Puts calls of the same name that follow one another, with nothing between them, under the first: one level deeper.
+ * Only what went well and holds nothing: what went wrong is never put away.
+ */
+function gather(
+  table: Table,
+  order: Int32Array,
+  depth: Uint16Array,
+  first: Int32Array,
+  nth: Int32Array,
+): Map<number, number> {
+  const { kind, status, name, agent, note } = table.col;
+  const found = new Map<number, number>();
+  for (let from = 0; from < order.length; ) {
+    const row = order[from];
+    let to = from + 1;
+    if (status[row] === OK && first[row] === TOP) {
+      for (; to < order.length && depth[to] === depth[from]; to++) {
+        const other = order[to];
+        if (status[other] !== OK || first[other] !== TOP || name[other] !== name[row]) break;
+        if (kind[other] !== kind[row] || agent[other] !== agent[row] || note[other] !== note[row]) break;
+      }
+      if (to - from >= FEWEST) {
+        found.set(row, to - from);
+        for (let at = from; at < to; at++) {
+          if (at > from) depth[at]++;
+          nth[order[at]] = at - from + 1;
+        }
+      }
+    }
+    from = to;
+  }
+  return found;
 }
 
 interface Siblings {
@@ -152,17 +208,40 @@ function subtreeTokens(table: Table, full: Int32Array): Float64Array {
   return sum;
 }
 
-/** Places that are on screen when the given rows are closed. */
-export function visiblePlaces(layout: Layout, closed: ReadonlySet<number>): Int32Array {
+/** Places that are on screen where some rows are closed. */
+export function visiblePlaces(layout: Layout, closed: (row: number) => boolean): Int32Array {
   const { order, end } = layout;
-  if (closed.size === 0) return Int32Array.from(order.keys());
   const found = new Int32Array(order.length);
   let n = 0;
   for (let at = 0; at < order.length; ) {
     found[n++] = at;
-    at = closed.has(order[at]) ? end[at] : at + 1;
+    at = end[at] > at + 1 && closed(order[at]) ? end[at] : at + 1;
   }
   return found.subarray(0, n);
+}
+
+/** Places of the rows that are wanted, and of those above them. */
+export function placesWith(layout: Layout, wanted: Uint8Array): Int32Array {
+  const { order, depth } = layout;
+  const found = new Int32Array(order.length);
+  let n = order.length;
+  // From the end: a row is kept if it is wanted, or is the next one above a row that is kept.
+  let level = 0;
+  for (let at = order.length - 1; at >= 0; at--) {
+    if (!wanted[order[at]] && depth[at] >= level) continue;
+    found[--n] = at;
+    level = depth[at];
+  }
+  return found.subarray(n);
+}
+
+/** Of rows in reading order the next after a row, or before it; where there is none beyond, the first or the last. */
+export function beyond(rows: number[], row: number, step: 1 | -1, place: Int32Array): number {
+  if (rows.length === 0) return -1;
+  const from = row < 0 ? (step > 0 ? -1 : place.length) : place[row];
+  let at = step > 0 ? 0 : rows.length - 1;
+  while (at >= 0 && at < rows.length && (place[rows[at]] - from) * step <= 0) at += step;
+  return rows[(at + rows.length) % rows.length];
 }
 
 /** The rows above a place, nearest first. */

@@ -15,9 +15,12 @@ const SPEC = {
   role: Uint32Array,
   model: Uint32Array,
   note: Uint32Array,
+  preview: Uint32Array,
   tokens_in: Int32Array,
   tokens_out: Int32Array,
   cost: Float64Array,
+  self: Float64Array,
+  critical: Float64Array,
 } as const;
 type Columns = { -readonly [K in keyof typeof SPEC]: InstanceType<(typeof SPEC)[K]> };
 const NAMES = Object.keys(SPEC) as (keyof Columns)[];
@@ -34,6 +37,8 @@ export class Table {
   strings: string[] = [""];
   /** Content of rows as JSON bytes. */
   payloads = new Map<number, Uint8Array>();
+  /** Names of the columns that came. */
+  readonly received = new Set<string>();
   /** Rows that changed after their content came. */
   stale = new Set<number>();
 
@@ -41,6 +46,7 @@ export class Table {
   apply(frame: Frame): void {
     if (frame.base === 0) {
       this.strings = [];
+      this.col.preview.fill(0);
       this.payloads.clear();
       this.stale.clear();
     }
@@ -48,13 +54,16 @@ export class Table {
     this.#grow(frame.rows);
     const rows = frame.columns.get("row");
     if (rows) {
+      for (const name of frame.columns.keys()) this.received.add(name);
       for (const name of NAMES) {
         const values = frame.columns.get(name);
-        if (values) scatter(this.col[name], rows, values);
+        if (values && name !== "preview") scatter(this.col[name], rows, values);
       }
       for (const row of rows) if (this.payloads.has(row)) this.stale.add(row);
     }
     this.n = frame.rows;
+    const previewed = frame.columns.get("preview_row");
+    if (previewed) scatter(this.col.preview, previewed, frame.columns.get("preview") ?? []);
     this.#takePayloads(frame);
   }
 
@@ -63,7 +72,7 @@ export class Table {
     this.stale.delete(row);
   }
 
-  text(column: "name" | "agent" | "role" | "model" | "note", row: number): string {
+  text(column: "name" | "agent" | "role" | "model" | "note" | "preview", row: number): string {
     return this.strings[this.col[column][row]] ?? "";
   }
 
@@ -88,6 +97,6 @@ export class Table {
   }
 }
 
-function scatter(into: Column, rows: Column, values: Column): void {
+function scatter(into: Column, rows: Column, values: ArrayLike<number>): void {
   for (let i = 0; i < rows.length; i++) into[rows[i]] = values[i];
 }

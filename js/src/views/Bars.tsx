@@ -1,10 +1,11 @@
-// The time axis and the canvas with the bars: all that is drawn anew as time passes.
+// The canvas with the bars: all that is drawn anew as time passes.
 
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Tick, ticks } from "../core/axis";
 import type { PageTheme } from "../theme";
-import { MARGIN_PX, paint, readPalette } from "./paint";
+import { MARGIN_PX, paint } from "./paint";
+import { readPalette } from "./palette";
 import { ROW_PX, type ViewState } from "./state";
 
 /** Where the bars are on screen, in px. */
@@ -13,22 +14,13 @@ export interface BarArea {
   width: number;
 }
 
+/** The ticks of what is shown, counted from the start of the first step. */
 export function useTicks(view: ViewState, area: ReadonlySignal<BarArea>): ReadonlySignal<Tick[]> {
-  return useComputed(() => ticks(0, view.axis.value.length, area.value.width - MARGIN_PX));
-}
-
-export function AxisTicks({ view, area }: { view: ViewState; area: ReadonlySignal<BarArea> }) {
-  const shown = useTicks(view, area).value;
-  const scale = (area.value.width - MARGIN_PX) / view.axis.value.length;
-  return (
-    <>
-      {shown.map((tick) => (
-        <i key={tick.at} style={{ left: `${tick.at * scale}px` }}>
-          {tick.label}
-        </i>
-      ))}
-    </>
-  );
+  return useComputed(() => {
+    const { from, length } = view.window.value;
+    const begin = from - view.axis.value.from;
+    return ticks(begin, begin + length, area.value.width - MARGIN_PX);
+  });
 }
 
 interface Props {
@@ -44,16 +36,17 @@ export function Bars({ view, theme, area, from, to }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const shown = useTicks(view, area).value;
   const { left, width } = area.value;
+  const visible = view.visible.value;
   const picture = {
     table: view.store.table,
     layout: view.layout.value,
-    visible: view.visible.value,
-    from,
-    to: Math.min(to, view.visible.value.length),
-    closed: view.closed.value,
-    axis: view.axis.value,
+    places: visible.subarray(from, Math.min(to, visible.length)),
+    isClosed: (row: number) => view.isClosed(row),
+    window: view.window.value,
+    zero: view.axis.value.from,
     now: view.now.value,
     ticks: shown,
+    onPath: view.critical.value ? view.onPath.value : undefined,
   };
   const themed = theme.value;
   const again = useSignal(0);
@@ -69,7 +62,7 @@ export function Bars({ view, theme, area, from, to }: Props) {
     const later = requestAnimationFrame(() => again.value++);
     return () => cancelAnimationFrame(later);
   });
-  const height = Math.max(picture.to - from, 0) * ROW_PX;
+  const height = picture.places.length * ROW_PX;
   const style = { top: `${from * ROW_PX}px`, left: `${left}px`, width: `${width}px`, height: `${height}px` };
   // The rows beside say the same in words.
   return (

@@ -1,6 +1,7 @@
 // The whole view of one run.
 
-import { useEffect, useMemo } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { RunStore } from "../store";
 import type { PageTheme } from "../theme";
 import { Bar } from "./Bar";
@@ -8,8 +9,10 @@ import { Detail } from "./Detail";
 import { Graph } from "./Graph";
 import { Grid } from "./Grid";
 import { Head, Notices } from "./Head";
+import { Help } from "./Help";
 import { Latency } from "./Latency";
 import { Messages } from "./Messages";
+import { Minimap } from "./Minimap";
 import { ROW_PX, ViewState } from "./state";
 
 let views = 0;
@@ -17,27 +20,43 @@ let views = 0;
 export function TraceView({ store, theme }: { store: RunStore; theme: PageTheme }) {
   const view = useMemo(() => new ViewState(store), [store]);
   const id = useMemo(() => `agtr-${++views}`, []);
+  const field = useRef<HTMLInputElement>(null);
   useEffect(() => view.followTime(), [view]);
   useEffect(() => view.showFailure(), [view]);
+  useEffect(() => view.search.follow(), [view]);
   if (!store.head.value) {
     return <div class="agtr-empty">{store.problem.value ?? "Waiting for the first step"}</div>;
   }
   return (
-    <>
+    // biome-ignore lint/a11y/noStaticElementInteractions: only hears keys that come from what is inside
+    <div class="agtr-view" onKeyDown={(event) => everywhere(event, view, field)}>
       <Head view={view} />
       <Notices view={view} />
-      <Bar view={view} id={id} />
-      <div
-        class="agtr-main"
-        id={`${id}-panel`}
-        role="tabpanel"
-        aria-labelledby={`${id}-tab-${view.tab.value}`}
-        style={{ "--n": view.visible.value.length * ROW_PX }}
-      >
-        <Panel view={view} id={id} theme={theme} />
-        <Detail view={view} />
-      </div>
-    </>
+      <Bar view={view} id={id} field={field} />
+      <Main view={view} id={id} theme={theme} />
+      {view.tab.value === "tree" && <Minimap view={view} theme={theme} />}
+      {view.help.value && <Help view={view} id={id} />}
+    </div>
+  );
+}
+
+// While it runs, a view that grew with each row would push the notebook about: it keeps one height.
+const LIVE_PX = 400;
+
+function Main({ view, id, theme }: { view: ViewState; id: string; theme: PageTheme }) {
+  const live = useMemo(() => view.store.head.peek()?.ended === null, [view]);
+  const rows = view.layout.value.order.length * ROW_PX;
+  return (
+    <div
+      class="agtr-main"
+      id={`${id}-panel`}
+      role="tabpanel"
+      aria-labelledby={`${id}-tab-${view.tab.value}`}
+      style={{ "--n": live ? LIVE_PX : rows }}
+    >
+      <Panel view={view} id={id} theme={theme} />
+      <Detail view={view} />
+    </div>
   );
 }
 
@@ -53,4 +72,15 @@ function Panel({ view, id, theme }: { view: ViewState; id: string; theme: PageTh
     default:
       return <Grid view={view} id={id} theme={theme} />;
   }
+}
+
+/** Keys that mean the same wherever the focus is in the view, but where one types. */
+function everywhere(event: KeyboardEvent, view: ViewState, field: RefObject<HTMLInputElement | null>): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if ((event.target as Element).closest("input[type=text], textarea, select, [contenteditable]")) return;
+  if (event.key === "/") field.current?.focus();
+  else if (event.key === "?") view.help.value = !view.help.value;
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
 }

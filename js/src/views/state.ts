@@ -1,44 +1,86 @@
 // What one view shows of a run: its own choices, never sent to the kernel. Two views of one run do not disturb
 // each other.
 
-import { computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
-import { type Layout, layOut, rowsAbove, visiblePlaces } from "../core/layout";
+import {
+  batch,
+  computed,
+  effect,
+  type ReadonlySignal,
+  type Signal,
+  signal,
+  untracked,
+} from "@preact/signals";
+import { inside, type Stretch, zoomed } from "../core/axis";
+import { beyond, type Layout, layOut, placesWith, readTree, rowsAbove, visiblePlaces } from "../core/layout";
 import { TOP } from "../core/table";
 import type { RunStore } from "../store";
+import { Search } from "./search";
 
 export const ROW_PX = 26;
 
 export const TABS = ["tree", "messages", "graph", "latency"] as const;
 export type Tab = (typeof TABS)[number];
 
+/** From when to when, in ms of the run's clock. */
+interface Times {
+  from: number;
+  to: number;
+}
+
 export class ViewState {
   readonly tab = signal<Tab>("tree");
   readonly selected = signal(-1);
-  readonly closed: Signal<ReadonlySet<number>> = signal(new Set());
   readonly fold = signal(true);
+  /** Show what is on the critical path, and dim the rest. */
+  readonly critical = signal(false);
+  readonly help = signal(false);
   /** The run's clock, followed while it runs. */
   readonly now = signal(0);
   readonly silent = signal(false);
   /** Row to bring on screen. */
   readonly reveal = signal(-1);
+  /** The rows on screen, from and before these indices. */
+  readonly onScreen = signal({ from: 0, to: 0 });
   readonly layout: ReadonlySignal<Layout>;
-  /** Places in the layout that are on screen. */
+  /** Places in the layout that are on screen or can be scrolled to. */
   readonly visible: ReadonlySignal<Int32Array>;
-  /** The time axis: where it begins, and its length, in ms of the run's clock. */
-  readonly axis: ReadonlySignal<{ from: number; length: number }>;
+  /** The time of the whole run, in ms of its clock. */
+  readonly axis: ReadonlySignal<Stretch>;
+  /** The stretch of it that the bars show. */
+  readonly window: ReadonlySignal<Stretch>;
+  readonly zoom: Signal<Stretch | undefined> = signal(undefined);
+  readonly search: Search;
+  /** For each row 1 where it is on the critical path or holds what is; undefined where that is not known. */
+  readonly onPath: ReadonlySignal<Uint8Array | undefined>;
+
+  /** Rows that the reader has opened or closed: those that repeat begin closed, all others open. */
+  readonly #toggled: Signal<ReadonlySet<number>> = signal(new Set());
 
   constructor(readonly store: RunStore) {
-    this.layout = computed(() => {
+    const tree = computed(() => {
       store.version.value;
-      return layOut(store.table, this.fold.value);
+      return readTree(store.table);
     });
-    this.visible = computed(() => visiblePlaces(this.layout.value, this.closed.value));
+    this.layout = computed(() => layOut(store.table, this.fold.value, tree.value));
+    this.search = new Search(store, this.layout);
+    this.visible = computed(() => {
+      const wanted = this.filtering() ? this.search.hits.value : undefined;
+      if (wanted) return placesWith(this.layout.value, wanted);
+      const toggled = this.#toggled.value;
+      const { repeats } = this.layout.value;
+      return visiblePlaces(this.layout.value, (row) => toggled.has(row) !== repeats.has(row));
+    });
     this.axis = computed(() => {
       const head = store.head.value;
       const { from, to } = extent(store);
       if (head && head.ended !== null) return { from, length: Math.max(to - from, 0.001) };
       // Some room ahead, so that the newest bars do not stick to the edge.
       return { from, length: Math.max((this.now.value - from) * 1.06, 500) };
+    });
+    this.window = computed(() => this.zoom.value ?? this.axis.value);
+    this.onPath = computed(() => {
+      store.version.value;
+      return store.table.received.has("critical") ? pathWithParents(store.table) : undefined;
     });
     this.now.value = store.clock();
   }
@@ -47,12 +89,21 @@ export class ViewState {
     this.selected.value = row;
   }
 
+  /** Only matches are shown; what is closed is open then. */
+  filtering(): boolean {
+    return this.search.only.value && this.search.hits.value !== undefined;
+  }
+
+  isClosed(row: number): boolean {
+    return !this.filtering() && this.#toggled.value.has(row) !== this.layout.value.repeats.has(row);
+  }
+
   /** Index among the visible rows; that of the row which stands for it where it is folded away; else -1. */
   indexOf(row: number): number {
     const place = row < 0 ? -1 : (this.layout.value.place[row] ?? -1);
-    if (place < 0) return -1;
-    // The visible places rise: the last one not after this place is the row or holds it.
     const visible = this.visible.value;
+    if (place < 0 || visible.length === 0) return -1;
+    // The visible places rise: the last one not after this place is the row, or holds it, or has nothing to do with it.
     let low = 0;
     let high = visible.length - 1;
     while (low < high) {
@@ -60,15 +111,44 @@ export class ViewState {
       if (visible[middle] <= place) low = middle;
       else high = middle - 1;
     }
-    return low;
+    const found = visible[low];
+    return found === place || (found < place && place < this.layout.value.end[found]) ? low : -1;
   }
 
   setOpen(row: number, open: boolean): void {
-    const closed = new Set(this.closed.value);
-    if (open) closed.delete(row);
-    else closed.add(row);
-    this.closed.value = closed;
-    if (open) return;
+    if (this.filtering() || this.isClosed(row) !== open) return;
+    this.#toggle((toggled) => flip(toggled, row));
+  }
+
+  /** Opens or closes everything. */
+  setAllOpen(open: boolean): void {
+    const { order, end, repeats } = this.layout.value;
+    this.#toggle((toggled) => {
+      toggled.clear();
+      for (let at = 0; at < order.length; at++) {
+        const row = order[at];
+        if (end[at] > at + 1 && repeats.has(row) === open) toggled.add(row);
+      }
+    });
+  }
+
+  /** Opens all rows that hang where this one does. */
+  openSiblings(row: number): void {
+    const { order, end, depth, place } = this.layout.value;
+    const above = rowsAbove(this.layout.value, place[row])[0];
+    const last = above === undefined ? order.length : end[place[above]];
+    this.#toggle((toggled) => {
+      for (let at = above === undefined ? 0 : place[above] + 1; at < last; at = end[at])
+        if (depth[at] === depth[place[row]] && this.isClosed(order[at])) flip(toggled, order[at]);
+    });
+  }
+
+  #toggle(change: (toggled: Set<number>) => void): void {
+    const toggled = new Set(this.#toggled.peek());
+    batch(() => {
+      change(toggled);
+      this.#toggled.value = toggled;
+    });
     // The choice must not be out of sight.
     const at = this.indexOf(this.selected.value);
     if (at >= 0) this.selected.value = this.layout.value.order[this.visible.value[at]];
@@ -78,11 +158,18 @@ export class ViewState {
   show(row: number): void {
     const place = this.layout.value.place[row];
     if (place === undefined || place < 0) return;
-    const closed = new Set(this.closed.value);
-    for (const above of rowsAbove(this.layout.value, place)) closed.delete(above);
-    this.closed.value = closed;
-    this.selected.value = row;
-    this.reveal.value = row;
+    batch(() => {
+      if (this.filtering() && !this.search.hits.value?.[row]) this.search.only.value = false;
+      const above = rowsAbove(this.layout.value, place).filter((r) => this.isClosed(r));
+      if (above.length) {
+        this.#toggle((toggled) => {
+          for (const r of above) flip(toggled, r);
+        });
+      }
+      this.selected.value = row;
+      this.reveal.value = row;
+      this.#bringIntoTime(row);
+    });
   }
 
   /** The first row of the run: its workflow, or whatever came first. */
@@ -90,6 +177,78 @@ export class ViewState {
     const { parent } = this.store.table.col;
     for (let row = 0; row < this.store.table.n; row++) if (parent[row] === TOP) return row;
     return -1;
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- time
+
+  /** Shows another stretch of time; what is outside the run is brought inside. */
+  look(stretch: Stretch): void {
+    this.zoom.value = inside(stretch, this.axis.peek());
+  }
+
+  /** Shows more time (factor above 1) or less around a moment; without one around the chosen row or the middle. */
+  zoomBy(factor: number, at?: number): void {
+    const window = this.window.peek();
+    const end = window.from + window.length;
+    let middle = at ?? window.from + window.length / 2;
+    if (at === undefined && this.selected.peek() >= 0) {
+      const { from, to } = this.times(this.selected.peek());
+      if (to > window.from && from < end) middle = (Math.max(from, window.from) + Math.min(to, end)) / 2;
+    }
+    this.look(zoomed(window, factor, middle));
+  }
+
+  /** Moves along by a part of what is shown. */
+  pan(part: number): void {
+    const { from, length } = this.window.peek();
+    if (this.zoom.peek()) this.look({ from: from + part * length, length });
+  }
+
+  /** Shows the time of the chosen row, with a little around it; without one that of the rows on screen. */
+  zoomToSelected(): void {
+    const row = this.selected.peek();
+    const onScreen = this.timeOnScreen();
+    if (row < 0 && !onScreen) return;
+    const { from, to } = row >= 0 ? this.times(row) : (onScreen as Times);
+    const length = Math.max(to - from, this.axis.peek().length * 1e-4);
+    this.look({ from: from - length * 0.05, length: length * 1.1 });
+  }
+
+  /** When a row began and ended, or where it stands now. */
+  times(row: number): Times {
+    const { start, end } = this.store.table.col;
+    const running = Number.isNaN(end[row]);
+    return { from: start[row], to: Math.max(running ? this.now.peek() : end[row], start[row]) };
+  }
+
+  /** From when to when the rows on screen last: those that hold no others. */
+  timeOnScreen(): Times | undefined {
+    const { order, end } = this.layout.value;
+    const { from, to } = this.onScreen.value;
+    const found = { from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY };
+    for (const place of this.visible.value.subarray(from, to)) {
+      if (end[place] > place + 1) continue;
+      const times = this.times(order[place]);
+      found.from = Math.min(found.from, times.from);
+      found.to = Math.max(found.to, times.to);
+    }
+    return found.to >= found.from ? found : undefined;
+  }
+
+  /** Brings the rows of a moment on screen. */
+  revealTime(at: number): void {
+    const { order, end } = this.layout.peek();
+    const { start } = this.store.table.col;
+    const place = this.visible.peek().find((p) => end[p] === p + 1 && start[order[p]] >= at);
+    if (place !== undefined) this.reveal.value = order[place];
+  }
+
+  #bringIntoTime(row: number): void {
+    const window = this.zoom.peek();
+    if (!window) return;
+    const { from, to } = this.times(row);
+    if (to < window.from || from > window.from + window.length)
+      this.look({ from: from - window.length * 0.1, length: window.length });
   }
 
   /** Lets the clock run until the run ends. Returns what stops it. */
@@ -121,13 +280,24 @@ export class ViewState {
     });
   }
 
-  /** Goes to the next row in which an error began. */
-  nextError(): void {
-    const { errors, place } = this.layout.value;
-    if (errors.length === 0) return;
-    const from = this.selected.value < 0 ? -1 : place[this.selected.value];
-    this.show(errors.find((row) => place[row] > from) ?? errors[0]);
+  /** Goes to the next row in which an error began, or to the one before. */
+  nextError(step: 1 | -1 = 1): void {
+    this.#showBeyond(this.layout.value.errors, step);
   }
+
+  /** Goes to the next match of the search, or to the one before. */
+  nextMatch(step: 1 | -1 = 1): void {
+    this.#showBeyond(this.search.rows.value, step);
+  }
+
+  #showBeyond(rows: number[], step: 1 | -1): void {
+    const row = beyond(rows, this.selected.value, step, this.layout.value.place);
+    if (row >= 0) this.show(row);
+  }
+}
+
+function flip(set: Set<number>, row: number): void {
+  if (!set.delete(row)) set.add(row);
 }
 
 /** From the start of the first step to the end of the last. What the cell did before it is not the agents' time. */
@@ -141,4 +311,14 @@ function extent(store: RunStore): { from: number; to: number } {
     to = Math.max(to, end[row] > start[row] ? end[row] : start[row]);
   }
   return store.table.n > 0 ? { from, to } : { from: 0, to: 0 };
+}
+
+function pathWithParents(table: RunStore["table"]): Uint8Array {
+  const { parent, critical } = table.col;
+  const found = new Uint8Array(table.n);
+  for (let row = 0; row < table.n; row++) {
+    if (!(critical[row] > 0)) continue;
+    for (let above = row; above !== TOP && !found[above]; above = parent[above]) found[above] = 1;
+  }
+  return found;
 }
