@@ -33,9 +33,7 @@ def static_list(found: RunList, *, has_live: bool = True) -> str:
         A live view stands beside it, which hides it.
     """
     count, *groups = summary(found)
-    parts = [f"<p><strong>{escaped(count)}</strong></p>"]
-    if groups:
-        parts.append(f"<p>{'<br>'.join(map(escaped, groups))}</p>")
+    parts = [f"<p><strong>{escaped(count)}</strong></p>", *(f"<p>{escaped(group)}</p>" for group in groups)]
     shown = found.lines[:ROW_LIMIT]
     if shown:
         longest = max((line.latency_s or 0 for line in shown), default=0)

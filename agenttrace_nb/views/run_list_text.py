@@ -98,10 +98,12 @@ def _known(value: Any, words: Callable[[Any], str]) -> str:
 def _table(rows: Sequence[dict[str, str]], columns: int) -> list[str]:
     heads = {name: name if name != "when" else "when (UTC)" for name in HEADS}
     widths = {name: max(width(row[name]) for row in [heads, *rows]) for name in HEADS}
-    for name in FIRST_TO_GO:
+    said_nowhere = [name for name in HEADS if all(row[name] == UNKNOWN for row in rows)]
+    for name in dict.fromkeys([*said_nowhere, *FIRST_TO_GO]):
         if _least(widths) <= columns:
             break
-        del widths[name]
+        if set(widths) & set(TEXT_COLUMNS) != {name}:  # something must say which run it is
+            widths.pop(name, None)
     _share_out(widths, columns)
     return [_line(row, widths) for row in [heads, *rows]]
 

@@ -26,8 +26,9 @@ def _encoded(_: int, widget: RunListWidget) -> memoryview:
 class RunListWidget(BesideTwin):
     """Shows a list of runs. A run that is opened becomes a `TraceWidget` of its own, which the list shows in its place.
 
-    Messages from the browser: ``{"kind": "open", "row": n}``, answered by ``{"kind": "opened", "row": n, "model": id}``
-    or ``{"kind": "failed", "row": n, "why": text}``; and ``{"kind": "close", "row": n}``. At most four runs are open at once; beyond that the one opened first is closed.
+    The browser sends ``{"kind": "open", "row": n}``, which is answered by ``{"kind": "opened", "row": n, "model": id}``
+    or ``{"kind": "failed", "row": n, "why": text}``, and ``{"kind": "close", "row": n}``. At most four runs are open at
+    once; beyond that the one opened first is closed.
     """
 
     _esm = traitlets.Unicode(bundle("run_list.js")).tag(sync=True)

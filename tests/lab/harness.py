@@ -74,13 +74,19 @@ class Harness:
             context.close()
 
     def start(
-        self, snapshot: bytes | None = None, *, dark: bool = False, width: str = "auto", styles: bool = True
+        self,
+        snapshot: bytes | None = None,
+        *,
+        dark: bool = False,
+        width: str = "auto",
+        styles: bool = True,
+        widget: str = "trace_view",
     ) -> None:
-        """Put the widget on the page; its state is this frame."""
+        """Put a widget on the page; its state is this frame."""
         look = {"light": json.dumps(not dark), "background": "#111" if dark else "#fff"}
-        css = bundle("trace_view.css") if styles else ""
+        css = bundle(f"{widget}.css") if styles else ""
         self.page.set_content(PAGE.format(css=css, width=width, **look))
-        self.page.evaluate(BOOT, bundle("trace_view.js"))
+        self.page.evaluate(BOOT, bundle(f"{widget}.js"))
         if snapshot is not None:
             # Not through the debugger's protocol, which takes seconds for megabytes.
             answer = {"body": snapshot, "headers": {"access-control-allow-origin": "*"}}

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from views.bus_source import Recorded
 from views.hostile import hostile_run
+from views.sample_lists import small
 from views.sample_runs import START_NS, planner_executor
 
 from agenttrace_nb.spans import SpanKind, Status
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.feed import Feed, Finished
+from agenttrace_nb.views.run_list import RunList
 
 FOLDER = Path(__file__).parents[1] / "golden" / "views"
 STEPS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.9, 1.0)
@@ -119,6 +122,8 @@ def files() -> dict[str, bytes]:
         "live.json": _json({"frames": framed, **expected_live}),
         "hostile.bin": hostile_frame(),
         "figures.json": _json(figures()),
+        "runs.bin": RunList(small()).frame(),
+        "runs.json": _json([asdict(line) for line in RunList(small()).lines]),
     }
 
 
