@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from agenttrace_nb.views import payloads, wire
+from agenttrace_nb.views.content import gist
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.views.headline import Headline
 PUSHED_LIMIT_BYTES = 512 * 1024
 ENCODED_LIMIT_BYTES = 4 * 1024 * 1024
+PREVIEWS_LIMIT_CHARACTERS = 1_000_000
 PAYLOAD_WORK_S = 0.02
 CHUNK_BYTES = 1_000_000
 
@@ -50,7 +52,8 @@ class Feed:
     """Turns a source into frames. Safe to call from any thread.
 
     Content is pushed along while it is small: up to 8 kB for a row and 512 kB for a run; of larger content the
-    beginning, and the rest when the browser asks.
+    beginning, and the rest when the browser asks. Of every row one line says what it did, while these lines are at most
+    a million characters in all.
 
     Parameters
     ----------
@@ -75,9 +78,13 @@ class Feed:
         self._seq = 0
         self._head_sent: object = None
         self._payloads: dict[int, bytes] = {}
+        self._make = payloads.Payloads(self.rows)
         self._due: deque[int] = deque()
         self._is_due: set[int] = set()
         self._payload_new: set[int] = set()
+        self._previews: dict[int, str] = {}
+        self._preview_new: set[int] = set()
+        self._previews_characters = 0
         self._pushed_bytes = 0
         self._encoded_bytes = 0
         self._whole_frame_bytes = 0
@@ -111,7 +118,7 @@ class Feed:
         """
         with self.lock:
             head = self._head()
-            if not (self._changed or self._payload_new or heartbeat or head != self._head_sent):
+            if not (self._changed or self._payload_new or self._preview_new or heartbeat or head != self._head_sent):
                 return None
             if self._seq == 0 or self._since_whole_bytes > self._whole_frame_bytes:
                 data = self._frame(base=0, seq=self._seq + 1, head=head)
@@ -123,6 +130,7 @@ class Feed:
             self._strings_sent = len(self._strings.texts)
             self._changed.clear()
             self._payload_new.clear()
+            self._preview_new.clear()
             self._head_sent = head
             return data
 
@@ -136,7 +144,7 @@ class Feed:
         with self.lock:
             if not 0 <= row < len(self.rows):
                 return []
-            data = payloads.whole(self.rows.spans[row])
+            data = self._make.whole(row)
         return [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
 
     def _head(self) -> dict[str, object]:
@@ -145,13 +153,14 @@ class Feed:
 
     def _frame(self, *, base: int, seq: int, head: dict[str, object]) -> bytes:
         everything = base == 0
-        kept = self._payloads
+        kept, lines = self._payloads, self._previews
         return wire.frame(
             seq=seq, base=base, rows=self.rows,
             changed=range(len(self.rows)) if everything else sorted(self._changed),
             origin_ns=self.run.start_ns, now_ns=self.run.end_ns or self._clock_ns(),
             strings=self._strings, strings_at=0 if everything else self._strings_sent, run=head,
             payloads=kept if everything else {row: kept[row] for row in sorted(self._payload_new) if row in kept},
+            previews=lines if everything else {row: lines[row] for row in sorted(self._preview_new)},
         )  # fmt: skip
 
     def _make_payloads(self, work_s: float | None) -> None:
@@ -159,24 +168,36 @@ class Feed:
         while self._due and (until is None or time.monotonic() < until):
             row = self._due.popleft()
             self._is_due.discard(row)
+            self._make_preview(row)
             self._make_payload(row)
+
+    def _make_preview(self, row: int) -> None:
+        before = self._previews.get(row, "")
+        if self._previews_characters > PREVIEWS_LIMIT_CHARACTERS and not before:
+            return
+        line = gist(self.rows.spans[row])
+        if line != before:
+            self._previews[row] = line
+            self._preview_new.add(row)
+            self._previews_characters += len(line) - len(before)
 
     def _make_payload(self, row: int) -> None:
         full = self._pushed_bytes > PUSHED_LIMIT_BYTES - payloads.WHOLE_LIMIT_BYTES // 8
         if (full or self._encoded_bytes > ENCODED_LIMIT_BYTES) and not self._keep_all:
             self._drop_payload(row)
             return
-        span = self.rows.spans[row]
-        data = payloads.whole(span)
-        self._encoded_bytes += len(data)
-        if len(data) > payloads.WHOLE_LIMIT_BYTES and not self._keep_all:
-            data = payloads.beginning(span, len(data))
-        self._drop_payload(row)
+        made = self._make.make(row, whole=self._keep_all)
+        data = made.data
+        self._encoded_bytes += made.work_bytes
+        self._pushed_bytes -= len(self._payloads.pop(row, b""))
         if self._keep_all or self._pushed_bytes + len(data) <= PUSHED_LIMIT_BYTES:
             self._payloads[row] = data
             self._payload_new.add(row)
             self._pushed_bytes += len(data)
+        else:
+            self._make.forget(row)
 
     def _drop_payload(self, row: int) -> None:
         # What the browser has of this row may be out of date; it asks anew when the row is looked at.
         self._pushed_bytes -= len(self._payloads.pop(row, b""))
+        self._make.forget(row)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.encode import encode, encode_each
 from agenttrace_nb.spans import SpanKind
-from agenttrace_nb.views.content import preview
 from agenttrace_nb.views.conversation import Heard, is_conversation
 from agenttrace_nb.views.safe_text import clip
 
@@ -140,11 +139,6 @@ class Payloads:
             content["fresh"] = fresh
 
 
-def gist(span: Span) -> str:
-    """Return on one line what a step did: what came out of it, else what went in."""
-    return preview(_read(span, "output")) or preview(_read(span, "input"))
-
-
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
@@ -186,10 +180,8 @@ def _shortened(value: Any, level: int = 0) -> Any:
     if isinstance(value, (dict, list, tuple)) and level >= PREVIEW_LIMIT_LEVELS:
         return "…"
     if isinstance(value, dict):
-        pairs = list(value.items())[:PREVIEW_LIMIT_PARTS]
-        return {
-            clip(k, PREVIEW_LIMIT_CHARACTERS) if isinstance(k, str) else k: _shortened(v, level + 1) for k, v in pairs
-        }
+        pairs = islice(value.items(), PREVIEW_LIMIT_PARTS)
+        return {clip(str(key), PREVIEW_LIMIT_CHARACTERS): _shortened(part, level + 1) for key, part in pairs}
     if isinstance(value, (list, tuple)):
         return [_shortened(part, level + 1) for part in value[:PREVIEW_LIMIT_PARTS]]
     return value

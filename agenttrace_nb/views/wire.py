@@ -28,6 +28,7 @@ it, ``now`` the run's clock in ms, ``strings`` the strings that are new, the fir
 Each column holds one value for each row that the frame speaks of; ``row`` holds their numbers. Times are ms since the
 start of the run; a step that still runs has no end (NaN). Numbers that are not known are -1 or NaN, strings 0 (""). A
 payload is a row's content as JSON: ``payload_row`` names the row, ``payload_end`` where its bytes end in ``payload``.
+``preview`` is one line that says what the row in ``preview_row`` did, as a string's number.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Strings:
 
 def frame(
     *, seq: int, base: int, rows: Rows, changed: Sequence[int], origin_ns: int, now_ns: int, strings: Strings,
-    strings_at: int, run: Mapping[str, Any], payloads: Mapping[int, bytes],
+    strings_at: int, run: Mapping[str, Any], payloads: Mapping[int, bytes], previews: Mapping[int, str],
 ) -> bytes:  # fmt: skip
     """Return a frame.
 
@@ -105,8 +106,14 @@ def frame(
         The head of the view: see `head`.
     payloads
         Content as JSON, by row.
+    previews
+        What rows did, on one line each, by row.
     """
-    columns = [*_row_columns(rows, changed, origin_ns, strings), *_payload_columns(payloads)]
+    columns = [
+        *_row_columns(rows, changed, origin_ns, strings),
+        *_payload_columns(payloads),
+        *_preview_columns(previews, strings),
+    ]
     header = {
         "v": VERSION, "seq": seq, "base": base, "rows": len(rows), "now": _ms(now_ns, origin_ns),
         "cols": [],  # `packed` fills it in, in this place
@@ -195,6 +202,13 @@ def _payload_columns(payloads: Mapping[int, bytes]) -> list[Column]:
         ("payload_end", "u4", ends),
         ("payload", "u1", b"".join(payloads.values())),
     ]
+
+
+def _preview_columns(previews: Mapping[int, str], strings: Strings) -> list[Column]:
+    if not previews:
+        return []
+    numbers = array("I", (strings.number(line) for line in previews.values()))
+    return [("preview_row", "u4", array("I", previews)), ("preview", "u4", numbers)]
 
 
 def _bytes(kind: str, values: array[Any] | bytes) -> bytes:

@@ -1,6 +1,8 @@
 // The bytes between kernel and browser, protocol version 1: the mirror of agenttrace_nb/views/wire.py, which
 // describes the format. Golden frames written there are read by the tests here.
 
+import type { Stored } from "./core/mlflow";
+
 export const VERSION = 1;
 const MAGIC = 0x31544741; // "AGT1", little-endian
 const ALIGN_BYTES = 8;
@@ -23,6 +25,51 @@ export type Kind = (typeof KINDS)[number];
 export const STATUSES = ["running", "ok", "error", "cancelled", "interrupted"] as const;
 export type Status = (typeof STATUSES)[number];
 
+export interface DeclaredTool {
+  name: string;
+  description?: string | null;
+  /** JSON schema of its arguments. */
+  schema?: object | null;
+}
+
+/** What an agent was declared to be. */
+export interface DeclaredAgent {
+  name: string;
+  role?: string | null;
+  model?: string | null;
+  model_settings?: Record<string, unknown> | null;
+  instructions?: string | null;
+  tools?: DeclaredTool[];
+  /** Names, or objects with a name. */
+  handoffs?: unknown[];
+  guardrails?: unknown[];
+  output_type?: string | null;
+}
+
+/** What would be saved if an agent, tool or model took no time. */
+export interface Saving {
+  what: string;
+  name: string;
+  /** Steps. */
+  n: number;
+  /** Its part of the critical path. */
+  critical_ms: number;
+  /** Null: not worked out, in a very large run. */
+  ms_saved: number | null;
+}
+
+/** Where the time went; see `agenttrace_nb/views/timings.py`. */
+export interface Latency {
+  /** Null where the run has no end. */
+  total_ms: number | null;
+  from_ms: number;
+  /** Row (-1 between steps at the top, -2 several short ones), ms, 1 for waiting; one after the other. */
+  path: [number, number, number][];
+  savings: Saving[];
+  /** How many savings are left out. */
+  more: number;
+}
+
 /** What a frame says of the run itself. */
 export interface Head {
   /** Tells this run from all others; fit for a class name. */
@@ -39,6 +86,15 @@ export interface Head {
   /** End, ms since the start; null while it runs. */
   ended: number | null;
   notes: string[];
+  agents?: DeclaredAgent[];
+  /** What of them is missing, in words. */
+  agents_left_out?: string | null;
+  /** Where the time went; there when the run is over. */
+  latency?: Latency | null;
+  /** Where the run is in MLflow. */
+  mlflow?: Stored | null;
+  /** The kernel stores ratings and reports of errors. */
+  feedback?: boolean;
 }
 
 const ARRAYS = { u1: Uint8Array, u4: Uint32Array, i4: Int32Array, f8: Float64Array };

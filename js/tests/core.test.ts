@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { niceStep, ticks } from "../src/core/axis";
-import { jsonTokens, plainFields, shown, visible } from "../src/core/content";
 import { bytes, count, duration, grouped, tokenPair, usd } from "../src/core/format";
 import { act, type Place } from "../src/core/keys";
 import { goldenJson } from "./golden";
@@ -92,78 +91,5 @@ describe("a key in the tree", () => {
     ["Enter", { at: -1 }, undefined],
     ["x", {}, undefined],
     ["End", { count: 0 }, undefined],
-  ])("%s at %j means %j", (key, place, meaning) => expect(act(key, at(place))).toEqual(meaning));
-});
-
-describe("content", () => {
-  it("of conversation items is a conversation", () => {
-    const items = [
-      { role: "system", content: "be brief" },
-      { role: "user", content: [{ type: "input_text", text: "hi" }] },
-      { type: "function_call", call_id: "c", name: "find", arguments: '{"a":1}' },
-      { type: "function_call_output", call_id: "c", output: "[2]" },
-      { type: "reasoning", summary: [{ type: "summary_text", text: "hm" }] },
-      {
-        role: "assistant",
-        content: null,
-        tool_calls: [{ id: "d", type: "function", function: { name: "go", arguments: "not json" } }],
-      },
-    ];
-    expect(shown(items)).toEqual({
-      as: "conversation",
-      said: [
-        { role: "system", text: "be brief" },
-        { role: "user", text: "hi" },
-        { role: "tool call", name: "find", value: { a: 1 } },
-        { role: "tool result", value: [2] },
-        { role: "reasoning", text: "hm" },
-        { role: "tool call", name: "go", text: "not json" },
-      ],
-    });
-  });
-
-  it("that is JSON in a text is shown as what it holds", () => {
-    expect(shown('{"a": [1]}')).toEqual({ as: "json", value: { a: [1] } });
-    expect(shown("{not json")).toEqual({ as: "text", text: "{not json" });
-    expect(shown("42")).toEqual({ as: "text", text: "42" });
-  });
-
-  it("of pictures keeps its parts", () => {
-    const content = [{ type: "input_image", image_url: "data:" }];
-    expect(shown([{ role: "user", content }])).toEqual({
-      as: "conversation",
-      said: [{ role: "user", value: content }],
-    });
-  });
-
-  it("that is plain is shown as fields", () => {
-    expect(plainFields({ a: 1, b: "x", c: null })).toEqual([
-      ["a", 1],
-      ["b", "x"],
-      ["c", null],
-    ]);
-    expect(plainFields({ a: {} })).toBeUndefined();
-    expect(plainFields([1])).toBeUndefined();
-    expect(plainFields({})).toBeUndefined();
-  });
-
-  it("as JSON joins to what JSON.stringify makes of it", () => {
-    const value = { a: [1, "x", null, true, {}], "b\u2028": { c: [] } };
-    const { tokens, more } = jsonTokens(value, 10_000);
-    expect(tokens.map((token) => token.text).join("")).toBe(JSON.stringify(value, null, 2));
-    expect(more).toBe(false);
-  });
-
-  it("stops where it is told to, at any depth", () => {
-    let deep: unknown = 1;
-    for (let i = 0; i < 50_000; i++) deep = [deep];
-    const { tokens, more } = jsonTokens(deep, 3_000);
-    expect(tokens.map((token) => token.text).join("").length).toBe(3_000);
-    expect(more).toBe(true);
-    expect(jsonTokens("x".repeat(1e7), 100).more).toBe(true);
-  });
-
-  it("shows characters that would act instead of letting them", () => {
-    expect(visible("a\u0000b\u001bc\u202ed\r\ne\tf")).toBe("a␀b␛c�d\ne\tf");
-  });
+  ])("%s at %j means %j", (key, place, meaning) => expect(act({ key }, at(place))).toEqual(meaning));
 });

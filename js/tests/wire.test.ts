@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Content } from "../src/core/content";
+import { type Content, Contents } from "../src/core/content";
 import { Table } from "../src/core/table";
 import { decodeFrame } from "../src/wire";
 import { type Expected, fromBase64, goldenBytes, goldenJson } from "./golden";
 
 function rowsOf(table: Table): Expected[] {
   const { col } = table;
+  const contents = new Contents(table.payloads);
   const known = (value: number) => (Number.isNaN(value) ? null : value);
   return Array.from({ length: table.n }, (_, row) => {
-    const content: Content = JSON.parse(new TextDecoder().decode(table.payloads.get(row)));
+    const content: Content = contents.of(row) ?? {};
     return {
       parent: col.parent[row],
       kind: col.kind[row],

@@ -1,4 +1,6 @@
-// What went into a step and came out of it, sorted into what can be drawn: text, a conversation or JSON.
+// What went into a step and came out of it, put together from what the kernel sends: see views/payloads.py.
+
+import { parseJson } from "./json";
 
 export interface SpanErrorContent {
   message: string;
@@ -8,7 +10,7 @@ export interface SpanErrorContent {
   traceback?: string | null;
 }
 
-/** A row's content as the kernel sends it; absent is unknown. */
+/** A row's content; absent is unknown. */
 export interface Content {
   input?: unknown;
   output?: unknown;
@@ -19,169 +21,73 @@ export interface Content {
   reasoning_tokens?: number;
   trace_id?: string;
   span_id?: string;
+  /** Which items of a prompt are new in it: first, count. */
+  fresh?: [number, number][];
   /** Size of the whole in bytes, where only the beginning came along. */
   clipped?: number;
+  /** Some of what another row holds is not here. */
+  partial?: boolean;
 }
 
-export interface Said {
-  /** system, user, assistant, tool call, tool result, reasoning, or the item's own type. */
-  role: string;
-  /** The tool that is called. */
-  name?: string;
-  text?: string;
-  value?: unknown;
+type Place = [row: number, first: number, count: number];
+
+/** As it travels. An item that found no room is null. */
+interface Payload extends Content {
+  items?: unknown[];
+  input_items?: (Place | object)[];
+  output_items?: (Place | object)[];
 }
 
-export type Shown =
-  | { as: "text"; text: string }
-  | { as: "json"; value: unknown }
-  | { as: "conversation"; said: Said[] };
+// As many as one conversation may refer to, and more.
+const KEPT = 4000;
 
-type Item = Record<string, unknown>;
+/** Reads payloads, each once. */
+export class Contents {
+  #read = new Map<number, { bytes: Uint8Array; payload: Payload }>();
 
-/** Decides how a value is drawn. */
-export function shown(value: unknown): Shown {
-  if (typeof value === "string") {
-    const parsed = parsedJson(value);
-    return parsed === undefined ? { as: "text", text: value } : shown(parsed);
-  }
-  const items = Array.isArray(value) ? value : isItem(value) && isSaid(value) ? [value] : [];
-  if (items.length > 0 && items.every((item) => isItem(item) && isSaid(item))) {
-    return { as: "conversation", said: items.flatMap(said) };
-  }
-  return { as: "json", value };
-}
+  constructor(private payloads: ReadonlyMap<number, Uint8Array>) {}
 
-/** The value of a text that is a JSON object or list; undefined for any other text. */
-export function parsedJson(text: string): unknown {
-  const start = text.trimStart()[0];
-  if ((start !== "{" && start !== "[") || text.length > 1_000_000) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-const isItem = (value: unknown): value is Item =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-function isSaid(item: Item): boolean {
-  if (typeof item.role === "string") return "content" in item || "tool_calls" in item;
-  return typeof item.type === "string" && ("call_id" in item || item.type === "reasoning" || "id" in item);
-}
-
-function said(item: Item): Said[] {
-  const type = item.type;
-  if (type === "function_call") return [call(item.name, item.arguments)];
-  if (type === "function_call_output") return [answer("tool result", item.output)];
-  if (type === "reasoning") return reasoning(item);
-  if (typeof item.role !== "string") return [{ role: String(type), value: item }];
-  const found: Said[] = [];
-  if (item.content !== null && item.content !== undefined && item.content !== "") {
-    found.push(answer(item.role === "tool" ? "tool result" : item.role, item.content));
-  }
-  const calls = Array.isArray(item.tool_calls) ? item.tool_calls.filter(isItem) : [];
-  for (const one of calls) {
-    const target = isItem(one.function) ? one.function : one;
-    found.push(call(target.name, target.arguments));
-  }
-  return found.length ? found : [{ role: item.role, text: "" }];
-}
-
-function call(name: unknown, args: unknown): Said {
-  const value = typeof args === "string" ? (parsedJson(args) ?? args) : args;
-  const named: Said = { role: "tool call", name: String(name ?? "?") };
-  return typeof value === "string" ? { ...named, text: value } : { ...named, value };
-}
-
-function answer(role: string, content: unknown): Said {
-  if (typeof content === "string") {
-    const value = parsedJson(content);
-    return value === undefined ? { role, text: content } : { role, value };
-  }
-  const text = partsText(content);
-  return text === undefined ? { role, value: content } : { role, text };
-}
-
-function reasoning(item: Item): Said[] {
-  const text = partsText(item.summary) ?? partsText(item.content);
-  return [{ role: "reasoning", text: text || "(not given)" }];
-}
-
-/** The text of a list of content parts; undefined where a part is something else, such as a picture. */
-function partsText(parts: unknown): string | undefined {
-  if (!Array.isArray(parts)) return undefined;
-  const texts = parts.map((part) => (isItem(part) ? (part.text ?? part.refusal) : part));
-  return texts.every((text) => typeof text === "string") ? texts.join("\n") : undefined;
-}
-
-export interface Token {
-  /** key, str, num, lit; nothing for punctuation. */
-  kind?: "key" | "str" | "num" | "lit";
-  text: string;
-}
-
-/** Pretty-prints JSON as coloured tokens. Stops after `limit` characters and says so. */
-export function jsonTokens(value: unknown, limit: number): { tokens: Token[]; more: boolean } {
-  const tokens: Token[] = [];
-  let length = 0;
-  let more = false;
-  const put = (text: string, kind?: Token["kind"]) => {
-    if (more) return;
-    const room = limit - length;
-    if (text.length > room) more = true;
-    const shownText = text.slice(0, room);
-    length += shownText.length;
-    tokens.push(kind ? { kind, text: shownText } : { text: shownText });
-  };
-  const walk = (item: unknown, indent: string, depth: number): void => {
-    if (more) return;
-    if (typeof item === "string") put(JSON.stringify(item), "str");
-    else if (typeof item === "number") put(String(item), "num");
-    else if (item === null || typeof item !== "object") put(String(item), "lit");
-    else if (depth > 200) put("\u2026", "lit");
-    else entries(item as object, indent, depth);
-  };
-  const entries = (item: object, indent: string, depth: number): void => {
-    const list = Array.isArray(item);
-    const pairs = Object.entries(item);
-    const [open, close] = list ? ["[", "]"] : ["{", "}"];
-    if (pairs.length === 0) {
-      put(open + close);
-      return;
+  /** Content of a row, if it is here. */
+  of(row: number): Content | undefined {
+    const payload = this.#payload(row);
+    if (!payload) return undefined;
+    const { items: _, input_items, output_items, ...content } = payload;
+    for (const [side, places] of [["input", input_items] as const, ["output", output_items] as const]) {
+      if (Array.isArray(places)) content[side] = this.#items(row, places, content);
     }
-    const inner = `${indent}  `;
-    put(`${open}\n`);
-    pairs.forEach(([key, part], i) => {
-      if (more) return;
-      put(inner);
-      if (!list) {
-        put(JSON.stringify(key), "key");
-        put(": ");
-      }
-      walk(part, inner, depth + 1);
-      put(i < pairs.length - 1 ? ",\n" : "\n");
-    });
-    put(indent + close);
-  };
-  walk(value, "", 0);
-  return { tokens, more };
-}
+    return content;
+  }
 
-/** The entries of an object whose values are all short and plain; undefined for anything else. */
-export function plainFields(value: unknown): [string, string | number | boolean | null][] | undefined {
-  if (!isItem(value)) return undefined;
-  const pairs = Object.entries(value);
-  const plain = pairs.every(
-    ([key, v]) =>
-      key.length <= 40 &&
-      (v === null ||
-        typeof v === "number" ||
-        typeof v === "boolean" ||
-        (typeof v === "string" && v.length <= 400)),
-  );
-  return plain && pairs.length > 0 && pairs.length <= 40 ? (pairs as never) : undefined;
+  #items(row: number, places: (Place | object)[], content: Content): unknown[] {
+    const found: unknown[] = [];
+    for (const place of places) {
+      if (!Array.isArray(place)) {
+        found.push(place);
+        continue;
+      }
+      const [from, first, count] = place as Place;
+      const its = this.#payload(from);
+      for (let i = first; i < first + count; i++) found.push(its?.items?.[i] ?? null);
+      if (from !== row && (!its?.items || its.clipped !== undefined)) content.partial = true;
+    }
+    return found;
+  }
+
+  #payload(row: number): Payload | undefined {
+    const bytes = this.payloads.get(row);
+    if (!bytes) return undefined;
+    const known = this.#read.get(row);
+    if (known?.bytes === bytes) return known.payload;
+    if (this.#read.size >= KEPT) this.#read.clear();
+    let payload: Payload;
+    try {
+      payload = parseJson(new TextDecoder().decode(bytes)) as Payload;
+    } catch {
+      payload = { error: { message: "this content could not be read" } };
+    }
+    this.#read.set(row, { bytes, payload });
+    return payload;
+  }
 }
 
 // Characters that act on the text around them instead of being read.

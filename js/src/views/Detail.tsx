@@ -1,29 +1,38 @@
-// The pane beside the tree: what one step was asked, what it answered, why it failed; without a choice, the run.
+// The pane beside the panels: what one step was asked, what it answered, why it failed; without a choice, the run.
 
-import { useSignal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { type ComponentChildren, Fragment } from "preact";
-import { useEffect } from "preact/hooks";
-import { type Content, type SpanErrorContent, visible } from "../core/content";
+import { useEffect, useMemo } from "preact/hooks";
+import { type Content, visible } from "../core/content";
+import { above } from "../core/failure";
 import { bytes, duration, grouped, usd } from "../core/format";
 import { TOP } from "../core/table";
 import { KINDS, STATUSES } from "../wire";
+import { Acts } from "./Acts";
+import { Card, type Look } from "./Card";
+import { Declared } from "./Declared";
+import { Failure } from "./Failure";
 import type { ViewState } from "./state";
-import { Value } from "./Value";
+
+const TURN = KINDS.indexOf("turn");
+const KIND_NAMES: Record<string, string> = { llm: "LLM call", mcp: "MCP" };
 
 export function Detail({ view }: { view: ViewState }) {
+  const look = useMemo(() => signal<Look>("read"), []);
   view.store.version.value;
   view.store.contents.value;
   const row = view.selected.value >= 0 ? view.selected.value : view.firstRow();
   const head = view.store.head.value;
   if (!head || row < 0) return <aside class="agtr-detail" aria-label="Details" />;
   const content = view.store.content(row);
-  const incomplete = !content || content.clipped !== undefined || view.store.table.stale.has(row);
+  const part = content?.clipped !== undefined || content?.partial || view.store.table.stale.has(row);
   return (
     <aside class="agtr-detail" aria-label="Details" tabIndex={0}>
       <Heading view={view} row={row} />
       <Facts view={view} row={row} content={content} />
-      {incomplete && <Fetch view={view} row={row} content={content} />}
-      {content && <Cards view={view} row={row} content={content} key={row} />}
+      {(!content || part) && <Fetch view={view} row={row} content={content} />}
+      <Cards view={view} row={row} content={content ?? {}} look={look} here={!!content} key={row} />
+      <Acts view={view} row={row} traceId={content?.trace_id} />
     </aside>
   );
 }
@@ -32,10 +41,21 @@ function Heading({ view, row }: { view: ViewState; row: number }) {
   const { table } = view.store;
   const kind = KINDS[table.col.kind[row]];
   const status = STATUSES[table.col.status[row]];
+  const role = table.text("role", row);
   return (
     <h3 class={`agtr-h agtr-k-${kind} agtr-s-${status}`}>
+      {status === "error" && (
+        <span class="agtr-bad" aria-hidden="true">
+          {"\u2715"}
+        </span>
+      )}
       <span dir="auto">{table.text("name", row)}</span>
-      <span class="agtr-chip">{kind === "llm" ? "LLM call" : kind}</span>
+      <span class="agtr-chip">{KIND_NAMES[kind] ?? kind}</span>
+      {role && kind === "agent" && (
+        <span class="agtr-role" dir="auto">
+          {role}
+        </span>
+      )}
       {status !== "ok" && <span class={`agtr-chip agtr-s-${status}`}>{status}</span>}
     </h3>
   );
@@ -48,9 +68,10 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   const name = table.text("name", row);
   const model = table.text("model", row);
   const running = STATUSES[col.status[row]] === "running";
+  const turn = above(table, row, TURN);
   const facts: ComponentChildren[] = [];
   if (agent && agent !== name) facts.push(<>of {agent}</>);
-  if (table.text("role", row)) facts.push(table.text("role", row));
+  if (turn !== TOP) facts.push(table.text("name", turn));
   if (model && model !== name) facts.push(model);
   facts.push(`started at ${duration(col.start[row] - view.axis.peek().from)}`);
   if (!running) facts.push(`took ${duration(col.end[row] - col.start[row])}`);
@@ -82,97 +103,62 @@ function Fetch({ view, row, content }: { view: ViewState; row: number; content: 
   const what = content ? "The beginning. The whole" : "The content";
   const size = content?.clipped ? ` (${bytes(content.clipped)})` : "";
   const fate = store.connected.value ? "comes when the kernel answers" : "was not kept here";
-  return (
-    <p class="agtr-hint">
-      {what}
-      {size} {fate}.
-    </p>
-  );
-}
-
-function Cards({ view, row, content }: { view: ViewState; row: number; content: Content }) {
-  const kind = KINDS[view.store.table.col.kind[row]];
-  const [into, out] = kind === "tool" || kind === "mcp" ? ["arguments", "result"] : ["input", "output"];
-  const hasAttributes = content.attributes && Object.keys(content.attributes).length > 0;
+  const preview = content ? "" : store.table.text("preview", row);
   return (
     <>
-      {content.error && <ErrorCard error={content.error} />}
-      {content.output !== undefined && (
-        <Card title={out} copy={content.output}>
-          <Value value={content.output} />
-        </Card>
+      {preview && (
+        <p class="agtr-preview" dir="auto">
+          {visible(preview)}
+        </p>
       )}
-      {content.input !== undefined && (
-        <Card title={into} copy={content.input}>
-          <Value value={content.input} />
-        </Card>
-      )}
-      {hasAttributes && (
-        <Card title="attributes" copy={content.attributes}>
-          <Value value={content.attributes} />
-        </Card>
-      )}
-      {!content.error && content.output === undefined && content.input === undefined && !hasAttributes && (
-        <p class="agtr-hint">Nothing went in or out of this step.</p>
-      )}
+      <p class="agtr-hint">
+        {what}
+        {size} {fate}.
+      </p>
     </>
   );
 }
 
-function ErrorCard({ error }: { error: SpanErrorContent }) {
-  const more = useSignal(false);
-  const text = [error.type, error.message].filter(Boolean).join(": ");
+interface CardsProps {
+  view: ViewState;
+  row: number;
+  content: Content;
+  look: Signal<Look>;
+  /** Any of the content is here. */
+  here: boolean;
+}
+
+function Cards({ view, row, content, look, here }: CardsProps) {
+  const { table } = view.store;
+  const kind = KINDS[table.col.kind[row]];
+  const { input, output, error } = content;
+  const failed = STATUSES[table.col.status[row]] === "error";
+  const call = kind === "tool" || kind === "mcp";
+  const [into, out] = call
+    ? ["arguments", failed ? "what the model was told" : "result"]
+    : ["input", "output"];
+  const { call_id: _, ...rest } = content.attributes ?? {};
+  const attributes = flat(rest);
+  const agent =
+    kind === "agent"
+      ? view.store.head.value?.agents?.find((one) => one.name === table.text("agent", row))
+      : undefined;
+  const nothing = here && !failed && !agent && input === undefined && output === undefined && !attributes;
   return (
-    <Card
-      title={error.http_status ? `error \u00b7 HTTP ${error.http_status}` : "error"}
-      copy={error.traceback ?? text}
-      bad
-    >
-      <pre class="agtr-text">{visible(text)}</pre>
-      {(error.chain ?? []).map((cause) => (
-        <pre key={cause} class="agtr-text agtr-cause">
-          {`caused by ${visible(cause)}`}
-        </pre>
-      ))}
-      {error.traceback && !more.value && (
-        <button
-          type="button"
-          class="agtr-link"
-          onClick={() => {
-            more.value = true;
-          }}
-        >
-          traceback
-        </button>
-      )}
-      {error.traceback && more.value && (
-        <pre class="agtr-text agtr-cause" tabIndex={0}>
-          {visible(error.traceback)}
-        </pre>
-      )}
-    </Card>
+    <>
+      {failed && <Failure view={view} row={row} error={error} />}
+      {input !== undefined && <Card title={into} value={input} look={look} folded={kind === "llm"} />}
+      {output !== undefined && <Card title={out} value={output} look={look} />}
+      {agent && <Declared agent={agent} look={look} />}
+      {attributes && <Card title={kind === "llm" ? "call" : "attributes"} value={attributes} look={look} />}
+      {nothing && <p class="agtr-hint">Nothing went in or out of this step.</p>}
+    </>
   );
 }
 
-function Card(props: { title: string; copy: unknown; bad?: boolean; children: ComponentChildren }) {
-  const copied = useSignal(false);
-  const copy = async () => {
-    const text = typeof props.copy === "string" ? props.copy : JSON.stringify(props.copy, null, 2);
-    await navigator.clipboard?.writeText(text);
-    copied.value = true;
-    setTimeout(() => {
-      copied.value = false;
-    }, 1500);
-  };
-  return (
-    <section class={`agtr-card${props.bad ? " agtr-card-bad" : ""}`}>
-      <h4>
-        <span>{props.title}</span>
-        <button type="button" class="agtr-link" onClick={copy} aria-label={`Copy ${props.title}`}>
-          {copied.value ? "copied" : "copy"}
-        </button>
-      </h4>
-      <div class="agtr-card-body">{props.children}</div>
-    </section>
-  );
+/** Attributes with the settings among them; undefined where there are none. */
+function flat(attributes: Record<string, unknown>): Record<string, unknown> | undefined {
+  const { model_settings: settings, ...rest } = attributes;
+  const all = settings && typeof settings === "object" ? { ...rest, ...settings } : rest;
+  return Object.keys(all).length > 0 ? all : undefined;
 }

@@ -1,52 +1,63 @@
-// A value in the detail pane: text, a conversation, plain fields or JSON. Nothing in it is ever interpreted.
+// A value in the detail pane: text, fields or JSON. Nothing in it is ever interpreted.
 
 import { useSignal } from "@preact/signals";
-import { jsonTokens, plainFields, type Said, shown, visible } from "../core/content";
+import { visible } from "../core/content";
 import { grouped } from "../core/format";
+import { isItem, kindOf, type Plain, parsedText, plainFields, toJson } from "../core/json";
+import { JsonTree } from "./JsonTree";
 
-const TEXT_LIMIT = 20_000;
 const FIRST_LIMIT = 2_000;
-const SAID_LIMIT = 40;
+const MORE = 50_000;
 
-export function Value({ value }: { value: unknown }) {
-  const what = shown(value);
-  if (what.as === "conversation") return <Conversation said={what.said} />;
-  if (what.as === "text") return <Text text={what.text} />;
-  const fields = plainFields(what.value);
-  return fields ? <Fields fields={fields} /> : <Json value={what.value} />;
+/** Text as text, short plain fields as a list, anything else as a tree. */
+export function Data({ value }: { value: unknown }) {
+  if (typeof value === "string") {
+    const parsed = parsedText(value);
+    return parsed === undefined ? <Text text={value} /> : <Data value={parsed} />;
+  }
+  const fields = plainFields(value);
+  if (fields) return <Fields fields={fields} />;
+  return typeof value === "object" && value !== null ? (
+    <JsonTree value={value} />
+  ) : (
+    <Text text={String(value)} />
+  );
 }
 
-function Text({ text }: { text: string }) {
-  const limit = useSignal(FIRST_LIMIT);
+export function Text({ text, first = FIRST_LIMIT }: { text: string; first?: number }) {
+  const limit = useSignal(first);
   if (text === "") return <p class="agtr-hint">empty text</p>;
   return (
     <>
       <pre class="agtr-text" dir="auto">
         {visible(text.slice(0, limit.value))}
       </pre>
-      <More limit={limit} more={text.length > limit.value} all={text.length} />
+      {text.length > limit.value && (
+        <button
+          type="button"
+          class="agtr-link"
+          onClick={() => {
+            limit.value = Math.min(limit.value * 10, limit.value + MORE);
+          }}
+        >
+          more of {grouped(text.length)} characters
+        </button>
+      )}
     </>
   );
 }
 
-function More({ limit, more, all }: { limit: { value: number }; more: boolean; all?: number }) {
-  if (!more) return null;
-  const next = () => {
-    limit.value = Math.min(limit.value * 10, limit.value + TEXT_LIMIT);
-  };
-  return (
-    <button type="button" class="agtr-link" onClick={next}>
-      {all ? `more of ${grouped(all)} characters` : "more"}
-    </button>
-  );
+/** The exact text, or JSON. */
+export function Raw({ value }: { value: unknown }) {
+  return <Text text={typeof value === "string" ? value : toJson(value, 20_000_000)} />;
 }
 
-function Fields({ fields }: { fields: [string, string | number | boolean | null][] }) {
+export function Fields({ fields }: { fields: [string, Plain][] }) {
   return (
     <dl class="agtr-fields">
       {fields.map(([key, value]) => (
         <div key={key}>
-          <dt>{visible(key)}</dt>
+          <dt dir="auto">{visible(key)}</dt>
           <dd class={`agtr-j-${kindOf(value)}`} dir="auto">
             {typeof value === "string" ? visible(JSON.stringify(value)) : String(value)}
           </dd>
@@ -56,56 +67,26 @@ function Fields({ fields }: { fields: [string, string | number | boolean | null]
   );
 }
 
-const kindOf = (value: unknown) =>
-  typeof value === "string" ? "str" : typeof value === "number" ? "num" : "lit";
-
-function Json({ value }: { value: unknown }) {
-  const limit = useSignal(FIRST_LIMIT);
-  const { tokens, more } = jsonTokens(value, limit.value);
+/** Arguments on one line. */
+export function Arguments({ value }: { value: unknown }) {
+  const given = typeof value === "string" ? (parsedText(value) ?? value) : value;
+  if (!isItem(given)) return <span dir="auto">{given === undefined ? "" : oneLine(given)}</span>;
   return (
     <>
-      <pre class="agtr-text">
-        {tokens.map((token, i) =>
-          token.kind ? (
-            <span key={i} class={`agtr-j-${token.kind}`}>
-              {visible(token.text)}
-            </span>
-          ) : (
-            token.text
-          ),
-        )}
-      </pre>
-      <More limit={limit} more={more} />
+      {Object.entries(given)
+        .slice(0, 8)
+        .map(([key, part], i) => (
+          <span key={key} dir="auto">
+            {i > 0 && " \u00b7 "}
+            {visible(key)} <span class={`agtr-j-${kindOf(part)}`}>{oneLine(part, true)}</span>
+          </span>
+        ))}
     </>
   );
 }
 
-function Conversation({ said }: { said: Said[] }) {
-  const limit = useSignal(SAID_LIMIT);
-  // Of a long conversation the last part: it holds what is new.
-  const from = Math.max(0, said.length - limit.value);
-  return (
-    <div class="agtr-said-all">
-      {from > 0 && (
-        <button
-          type="button"
-          class="agtr-link"
-          onClick={() => {
-            limit.value += 200;
-          }}
-        >
-          {from} earlier
-        </button>
-      )}
-      {said.slice(from).map((one, i) => (
-        <div key={from + i} class={`agtr-turn agtr-r-${one.role.replace(/\W+/g, "-")}`}>
-          <span class="agtr-who">
-            {visible(one.role)}
-            {one.name && <b> {visible(one.name)}</b>}
-          </span>
-          {one.text !== undefined ? <Text text={one.text} /> : <Value value={one.value} />}
-        </div>
-      ))}
-    </div>
-  );
+/** A value on one line. */
+export function oneLine(value: unknown, quoted = false): string {
+  const text = typeof value === "string" && !quoted ? value.slice(0, 400) : toJson(value, 400).slice(0, 400);
+  return visible(text).replace(/\s+/g, " ").slice(0, 240);
 }

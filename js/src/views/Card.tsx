@@ -1,0 +1,93 @@
+// One thing that went in or out, with three ways to look at it: as it is meant, as JSON, as the exact text.
+
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { asItems, chat, earlier } from "../core/chat";
+import { parsedText, plainFields, toJson } from "../core/json";
+import { Chat } from "./Chat";
+import { Copy } from "./Copy";
+import { JsonTree } from "./JsonTree";
+import { Data, Raw } from "./Value";
+
+export type Look = "read" | "json" | "raw";
+
+interface Props {
+  title: string;
+  value: unknown;
+  /** What the reader chose last, for all cards. */
+  look: Signal<Look>;
+  /** Of a conversation, what is not new is put away. */
+  folded?: boolean;
+}
+
+export function Card({ title, value, look, folded }: Props) {
+  const parsed = typeof value === "string" ? parsedText(value) : value;
+  const items = asItems(parsed);
+  const looks: [Look, string][] = [];
+  if (items) looks.push(["read", "Chat"]);
+  else if (plainFields(parsed)) looks.push(["read", "Fields"]);
+  if (typeof parsed === "object" && parsed !== null) looks.push(["json", "JSON"], ["raw", "Raw"]);
+  const chosen = looks.some(([one]) => one === look.value) ? look.value : looks[0]?.[0];
+  const switches = looks.length > 1 && (
+    <span class="agtr-looks" role="group" aria-label={`Show ${title} as`}>
+      {looks.map(([one, name]) => (
+        <button
+          key={one}
+          type="button"
+          aria-pressed={one === chosen}
+          onClick={() => {
+            look.value = one;
+          }}
+        >
+          {name}
+        </button>
+      ))}
+    </span>
+  );
+  return (
+    <Frame title={title} more={switches} copy={() => (typeof value === "string" ? value : toJson(value))}>
+      {chosen === "raw" ? (
+        <Raw value={value} />
+      ) : chosen === "json" ? (
+        <JsonTree value={parsed as object} />
+      ) : items ? (
+        <Read items={items} folded={folded} />
+      ) : (
+        <Data value={value} />
+      )}
+    </Frame>
+  );
+}
+
+function Read({
+  items,
+  folded,
+}: {
+  items: NonNullable<ReturnType<typeof asItems>>;
+  folded: boolean | undefined;
+}) {
+  const said = chat(items);
+  return <Chat said={said} earlier={folded ? earlier(said) : 0} />;
+}
+
+interface FrameProps {
+  title: string;
+  copy: () => string;
+  bad?: boolean;
+  /** Beside the title. */
+  more?: ComponentChildren;
+  children: ComponentChildren;
+}
+
+export function Frame({ title, copy, bad, more, children }: FrameProps) {
+  return (
+    <section class={`agtr-card${bad ? " agtr-card-bad" : ""}`}>
+      <h4>
+        <span>{title}</span>
+        {more}
+        <Copy what={title} text={copy} label="copy" />
+      </h4>
+      <div class="agtr-card-body">{children}</div>
+    </section>
+  );
+}
