@@ -1,15 +1,14 @@
 """Appending to the journal: the one thing that an agent waits for.
 
-An event is encoded and redacted, goes out on the bus, and is written with the next *urgent* event. Urgent are those
-after which the agent waits for somebody else (a model, a tool, its user), so that what has happened is in the file
-before anything can go wrong; the rest follows within `FLUSH_S`.
+An event is encoded and redacted, goes out on the bus, and is on the disk with the next *urgent* event. Urgent are those
+after which the agent waits for somebody else (a tool, its user), so that what has happened is there before anything can
+go wrong: in the journal's tail (`agenttrace_nb.journal.tail`). Into the database everything follows within `FLUSH_S`,
+written by a thread that nobody waits for.
 """
 
 from __future__ import annotations
 
 import atexit
-import hashlib
-import json
 import os
 import sqlite3
 import threading
@@ -19,9 +18,10 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.bus import Bus
-from agenttrace_nb.journal.encode import encode, encode_each
-from agenttrace_nb.journal.events import ITEM, ITEM_LIST, Event, EventKind
+from agenttrace_nb.journal.encode import encode
+from agenttrace_nb.journal.events import Event, EventKind, clean_all
 from agenttrace_nb.journal.file import JournalFile, passes_soon
+from agenttrace_nb.journal.items import Items
 from agenttrace_nb.journal.place import JournalError, fallback_folder, journal_folder, new_path
 from agenttrace_nb.journal.redact import Redactor
 
@@ -34,12 +34,9 @@ if TYPE_CHECKING:
 FLUSH_S = 0.05
 RETRY_S = 2.0
 """How long to wait after a failed write; also for how long somebody else may hold the file before that is a problem."""
-INLINE_BYTES = 96
-"""Content up to this size stands in the event itself; a row of its own would be larger."""
-MAX_KNOWN_ITEMS = 200_000
-"""Items that are known to be stored; beyond, all are forgotten, and those that come again are stored again."""
 
 _NOTHING: dict[str, Any] = {}
+_OF_RUNS = frozenset({EventKind.RUN_START, EventKind.RUN_END})
 
 
 class Journal:
@@ -67,12 +64,11 @@ class Journal:
         self._listeners: list[Callable[[str], None]] = []
         self._unsaid: list[str] = []
         self._lock = threading.RLock()
+        self._writing = threading.RLock()  # taken before the other one, and never while that is held
         self._seq = 0
-        self._last_item = 0
-        self._known: dict[tuple[int, bytes], int] = {}
-        self._stored: dict[bytes, int] = {}
-        self._events: list[EventRow] = []
-        self._items: dict[int, ItemRow] = {}
+        self._safe = self._safe_item = 0  # up to here all is on the disk, in the tail or in the database
+        self._events: list[Event] = []
+        self._items = Items(self._lock)
         self._failing_since: float | None = None
         self._failure: str | None = None
         self._retry_at = 0.0
@@ -114,7 +110,7 @@ class Journal:
         redactor
             What to take out before anything is stored; the default rules if not given.
         urgent
-            Write to the file before returning.
+            Have it on the disk before returning, and all before it.
         """
         if self._inherited:
             own = process_journal()
@@ -124,22 +120,29 @@ class Journal:
                 redactor=redactor, urgent=urgent,
             )  # fmt: skip
             return
-        if run_key is not None:
+        if kind in _OF_RUNS and run_key is not None:
             self._note_run(kind, run_key, body)
-        now = time.time_ns() if time_ns is None else time_ns
+        if time_ns is None:
+            time_ns = time.time_ns()
         redactor = redactor or _DEFAULT
-        placed = {name: self._place(value, redactor) for name, value in content.items()}
-        references = [name for name, value in placed.items() if isinstance(value, dict)]
-        clean = redactor.clean_body(encode({**body, **placed}), references)
+        references: tuple[str, ...] = ()
+        if content:
+            placed = {name: self._items.place(value, redactor) for name, value in content.items()}
+            references = tuple([name for name, value in placed.items() if type(value) is dict])
+            body = {**body, **placed}
+        raw = encode(body)
+        if not redactor.can_wait:
+            raw, redactor = redactor.clean_body(raw, references), None
         with self._lock:
-            self._seq += 1
-            self.bus.publish(Event(self._seq, kind, now, run_key, trace_id, span_id, clean))
+            self._seq = seq = self._seq + 1
+            event = Event(seq, kind, time_ns, run_key, trace_id, span_id, raw, redactor, references)
+            self.bus.publish(event)
             if self._file is not None:
-                self._events.append((self._seq, kind.value, now, run_key, trace_id, span_id, clean))
-                if urgent:
-                    self._write()
-                if len(self._events) == 1 or (urgent and self._events):  # the latter could not be written now
+                self._events.append(event)
+                if len(self._events) == 1:
                     self._wake.set()
+        if urgent:
+            self._keep()
         if self._unsaid:
             self._say()
 
@@ -147,8 +150,7 @@ class Journal:
         """Write what is still in memory."""
         if self._inherited:
             return
-        with self._lock:
-            self._write()
+        self._write()
         self._say()
 
     def item(self, item_id: int) -> bytes:
@@ -165,10 +167,11 @@ class Journal:
             with closing(JournalReader(self.path)) as reader:
                 return reader.item(item_id)
         with self._lock:
-            waiting = self._items.get(item_id)
-            body = waiting[2] if waiting is not None else None
-            if body is None and self._file is not None:
-                body = self._file.item(item_id)
+            waiting, file = self._items.waiting.get(item_id), self._file
+        body = waiting[2] if waiting is not None else None
+        if body is None and file is not None:
+            with suppress(sqlite3.ProgrammingError):  # closed by now
+                body = file.item(item_id)
         if body is None:
             msg = f"item {item_id} is not in this journal"
             raise JournalError(msg)
@@ -181,55 +184,25 @@ class Journal:
     def close(self) -> None:
         """Write the rest and give the file up; what is appended afterwards goes to the bus only. Safe to call twice."""
         atexit.unregister(self.close)
-        with self._lock:
+        with self._writing:
             if self._closed or self._inherited:
                 return
             self._retry_at = 0.0
             self._write()
-            if self._events and self._file is not None:
-                self._unsaid.append(f"{len(self._events)} events could not be written to {self.path} and are lost.")
-            self._closed = True
-            self._wake.set()
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            with self._lock:
+                if self._events and self._file is not None:
+                    self._unsaid.append(self._left_over())
+                self._closed = True
+                self._wake.set()
+                if self._file is not None:
+                    self._file.close()
+                    self._file = None
         self._say()
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing can be written any more."""
         return self._closed
-
-    # -- content ------------------------------------------------------------------------------------------------
-
-    def _place(self, value: Any, redactor: Redactor) -> Any:
-        if isinstance(value, list) and value:
-            return {ITEM_LIST: [self._item_id(raw, redactor) for raw in encode_each(value)]}
-        raw = encode(value)
-        # What is a mapping always becomes an item, so that a user's {"$i": 1} is never taken for a reference.
-        if len(raw) > INLINE_BYTES or raw.startswith(b"{"):
-            return {ITEM: self._item_id(raw, redactor)}
-        return json.loads(raw)
-
-    def _item_id(self, raw: bytes, redactor: Redactor) -> int:
-        # The unredacted text is not kept, only its hash: so that a text that comes again is redacted once.
-        key = (redactor.number, _hash(raw))
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        clean = redactor.clean(raw)
-        hash_ = key[1] if clean is raw else _hash(clean)
-        with self._lock:
-            item_id = self._stored.get(hash_)
-            if item_id is None:
-                item_id = self._last_item = self._last_item + 1
-                self._items[item_id] = (item_id, hash_, clean)
-                if len(self._stored) >= MAX_KNOWN_ITEMS:
-                    self._stored.clear()
-                    self._known.clear()
-                self._stored[hash_] = item_id
-            self._known[key] = item_id
-        return item_id
 
     # -- the file -----------------------------------------------------------------------------------------------
 
@@ -256,22 +229,57 @@ class Journal:
         )
         return None
 
+    def _keep(self) -> None:
+        """Put what is not on the disk yet into the tail; where that cannot be done, into the database."""
+        with self._lock:
+            if self._file is None or not self._events or self._safe == self._seq:
+                return
+            events = self._events[max(0, self._safe + 1 - self._events[0].seq) :]
+            items = [self._items.waiting[n] for n in range(self._safe_item + 1, self._items.last + 1)]
+            if self._file.keep(items, _rows(events)):
+                self._safe, self._safe_item = self._seq, self._items.last
+                return
+        self._write()
+
     def _write(self) -> None:
-        if not self._events or self._file is None or time.monotonic() < self._retry_at:
-            return
-        try:
-            self._file.write(list(self._items.values()), self._events)
-        except sqlite3.Error as error:
-            self._write_later(error)
-            return
-        self._events.clear()
-        self._items.clear()
+        with self._writing:
+            with self._lock:
+                events, items, file = self._events[:], list(self._items.waiting.values()), self._file
+            if not events or file is None or time.monotonic() < self._retry_at:
+                return
+            try:
+                file.write(items, _rows(events))  # without the lock: agents go on appending
+            except sqlite3.Error as error:
+                with self._lock:
+                    self._write_later(error)
+                    self._wake.set()
+                return
+            with self._lock:
+                self._is_written(items, events)
+
+    def _is_written(self, items: list[ItemRow], events: list[Event]) -> None:
+        del self._events[: len(events)]
+        self._items.forget_waiting(items)
+        self._safe = max(self._safe, events[-1].seq)
+        if items:
+            self._safe_item = max(self._safe_item, items[-1][0])
+        if self._file is not None and self._safe == events[-1].seq:
+            self._file.forget_kept()
         if self._failing_since is not None:
             self._failing_since, self._retry_at = None, 0.0
             if self._failure is not None:
                 self.problems.remove(self._failure)
                 self._failure = None
                 self._unsaid.append(f"The journal {self.path} is written again; nothing was lost.")
+
+    def _left_over(self) -> str:
+        lost = sum(event.seq > self._safe for event in self._events)
+        if lost:
+            return f"{lost} events could not be written to {self.path} and are lost."
+        return (
+            f"{len(self._events)} events could not be written to {self.path} and lie beside it; free disk space, then "
+            "`agenttrace-nb recover` adds them."
+        )
 
     def _write_later(self, error: sqlite3.Error) -> None:
         now = time.monotonic()
@@ -332,10 +340,12 @@ class Journal:
         atexit.unregister(self.close)
 
 
-def _hash(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+def _rows(events: list[Event]) -> list[EventRow]:
+    clean_all(events)
+    return [(e.seq, _KINDS[e.kind], e.time_ns, e.run_key, e.trace_id, e.span_id, e.clean()) for e in events]
 
 
+_KINDS = {kind: kind.value for kind in EventKind}
 _DEFAULT = Redactor()
 _open_here: weakref.WeakSet[Journal] = weakref.WeakSet()
 _here: Journal | None = None

@@ -33,7 +33,12 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agenttrace_nb.journal.redact import Redactor
 
 SCHEMA_VERSION = 1
 
@@ -87,9 +92,15 @@ class Event:
         What it belongs to.
     body
         Its data, as JSON text or decoded; large values are references to items.
+    redactor
+        What is still to take out of the body: before anybody sees it, and before it is stored.
+    references
+        Fields of the body that hold references to items.
     """
 
-    __slots__ = ("_body", "kind", "run_key", "seq", "span_id", "time_ns", "trace_id")
+    __slots__ = (
+        "_body", "_raw", "_redactor", "_references", "kind", "run_key", "seq", "span_id", "time_ns", "trace_id"
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - a row of the journal, in the order of its columns
         self,
@@ -100,6 +111,8 @@ class Event:
         trace_id: str | None,
         span_id: str | None,
         body: bytes | str | dict[str, Any],
+        redactor: Redactor | None = None,
+        references: Sequence[str] = (),
     ) -> None:
         self.seq = seq
         self.kind = kind
@@ -107,17 +120,51 @@ class Event:
         self.run_key = run_key
         self.trace_id = trace_id
         self.span_id = span_id
-        self._body = body
+        self._raw = body
+        self._redactor = redactor
+        self._references = references
+        self._body: dict[str, Any] | None = None
 
     @property
     def body(self) -> dict[str, Any]:
-        """Its data, decoded when it is first read: the agent does not wait for what only its watchers need."""
+        """Its data, redacted, decoded when it is first read: the agent does not wait for what only watchers need."""
         body = self._body
-        if not isinstance(body, dict):
-            body = self._body = json.loads(body)
+        if body is None:
+            data = self.clean()
+            body = self._body = data if isinstance(data, dict) else json.loads(data)
         return body
+
+    def clean(self) -> Any:
+        """Return its body, redacted, as it was given: JSON text if it comes from a journal of this process."""
+        redactor, raw = self._redactor, self._raw
+        if redactor is not None and isinstance(raw, bytes):
+            # Two threads may do this at once: twice is no harm.
+            try:
+                self._raw = redactor.clean_body(raw, self._references)
+            except Exception:  # what cannot be looked through is not kept
+                self._raw = b"{}"
+            self._redactor = None
+        return self._raw
 
     def __repr__(self) -> str:
         """Return the event in one line."""
         ids = (self.run_key, self.trace_id, self.span_id)
         return f"<Event {self.seq} {self.kind.value} {' '.join(i or '-' for i in ids)} {self.body}>"
+
+
+def clean_all(events: Sequence[Event]) -> None:
+    """Redact what waits for it, all at once.
+
+    Mostly there is nothing to take out of any of them, and to look at all together costs little more than to look at
+    one.
+    """
+    waiting = [event for event in events if event._redactor is not None]  # noqa: SLF001 - one thing with the class
+    if not waiting:
+        return
+    texts = b"\n".join([event._raw for event in waiting])  # type: ignore[misc]  # noqa: SLF001
+    if waiting[0]._redactor.finds_nothing(texts):  # type: ignore[union-attr]  # noqa: SLF001
+        for event in waiting:
+            event._redactor = None  # noqa: SLF001
+    else:
+        for event in waiting:
+            event.clean()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agenttrace_nb.journal.events import SCHEMA_VERSION, TABLES
 from agenttrace_nb.journal.place import JournalError, Lease, owner_lock
+from agenttrace_nb.journal.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._tail: Tail | None = None
         self._lease = Lease(owner_lock(path))
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -82,6 +84,24 @@ class JournalFile:
                     db.execute("ROLLBACK")
             raise
 
+    def keep(self, items: Sequence[ItemRow], events: Sequence[EventRow]) -> bool:
+        """Have rows on the disk, in the tail, until they are written; return whether that could be done."""
+        try:
+            if self._tail is None:
+                self._tail = Tail(self.path)
+            if self._tail.is_full:
+                return False
+            self._tail.write(items, events)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def forget_kept(self) -> None:
+        """Empty the tail: all that was kept is written."""
+        if self._tail is not None:
+            with suppress(OSError):
+                self._tail.clear()
+
     def item(self, item_id: int) -> bytes | None:
         """Return the JSON text of an item that was written; ``None`` if there is none."""
         row = self._db.execute("SELECT body FROM items WHERE id = ?", (item_id,)).fetchone()
@@ -90,6 +110,8 @@ class JournalFile:
     def close(self) -> None:
         """Give the file up."""
         self._db.close()
+        if self._tail is not None:
+            self._tail.close()
         self._lease.release()
 
 

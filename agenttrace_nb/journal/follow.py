@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError, open_private
 from agenttrace_nb.journal.read import JournalReader
+from agenttrace_nb.journal.tail import sync_tail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,11 @@ class Follower:
 
 
 def checkpoint(path: Path) -> None:
-    """Bring a journal safely to the disk: fsync its log and move it into the file. Never blocks the appender."""
+    """Bring a journal safely to the disk: fsync its tail and its log and move the log into the file.
+
+    Never blocks the appender.
+    """
+    sync_tail(path)
     address = f"{path.absolute().as_uri()}?mode=rw"
     with contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=1)) as db:
         db.execute("PRAGMA synchronous=FULL")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.journal.events import SCHEMA_VERSION, TABLES, Event, EventKind
 from agenttrace_nb.journal.file import passes_soon
 from agenttrace_nb.journal.place import JournalError
+from agenttrace_nb.journal.tail import read_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,8 @@ class JournalReader:
             Where a part cannot be read, after all events before it; `salvage` reads around it.
         """
         left = limit if limit is not None else float("inf")
+        # Before the database: what is taken out of the tail later is in the database when that is read.
+        _, waiting = read_tail(self.path)
         while left > 0:
             found, error = self._batch(after, int(min(left, _BATCH)))
             yield from found
@@ -91,7 +94,11 @@ class JournalReader:
             if error is not None:
                 raise self._damaged(f"is damaged behind event {after}", error) from error
             if not found:
-                return
+                break
+        for row in waiting:
+            if row[0] > after and left > 0:
+                yield _event(row)
+                left -= 1
 
     def salvage(self, after: int = 0) -> Iterator[Event]:
         """Yield every event that can be read, skipping those that cannot."""
@@ -114,28 +121,35 @@ class JournalReader:
         JournalDamagedError
             If it cannot be read.
         """
+        _, waiting = read_tail(self.path)
         try:
             row = self._db.execute("SELECT max(seq) FROM events").fetchone()
         except sqlite3.DatabaseError as error:
             raise self._damaged("is damaged at its end", error) from error
-        return int(row[0] or 0)
+        return max(int(row[0] or 0), waiting[-1][0] if waiting else 0)
 
     def item(self, item_id: int) -> bytes:
         """Return the JSON text of an item; of one that cannot be read, a text that says so."""
-        try:
-            row = self._db.execute("SELECT body FROM items WHERE id = ?", (item_id,)).fetchone()
-        except sqlite3.DatabaseError:
-            row = None
-        if row is None:
-            return json.dumps(f"[item {item_id} cannot be read]").encode()
-        body: bytes = row[0]
-        return body
+        body = self._stored_item(item_id)
+        if body is None:
+            waiting, _ = read_tail(self.path)
+            body = next((row[2] for row in waiting if row[0] == item_id), None)
+        if body is None:
+            body = self._stored_item(item_id)  # taken out of the tail in between
+        return json.dumps(f"[item {item_id} cannot be read]").encode() if body is None else body
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _stored_item(self, item_id: int) -> bytes | None:
+        try:
+            row = self._db.execute("SELECT body FROM items WHERE id = ?", (item_id,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return None if row is None else row[0]
 
     def _head(self) -> dict[str, str]:
         if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):

@@ -14,6 +14,7 @@ from agenttrace_nb.journal.events import TABLES, Event, EventKind
 from agenttrace_nb.journal.file import ADD_EVENT, ADD_ITEM
 from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, owner_lock
 from agenttrace_nb.journal.read import JournalDamagedError, JournalReader
+from agenttrace_nb.journal.tail import read_tail, tail_path
 from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def close_interrupted(path: Path) -> Closed:
         if ends is None:
             msg = f"{path.name} is damaged and cannot be saved; it is kept as {damaged}"
             raise JournalDamagedError(msg)
+        _take_tail_in(path)
         if ends:
             _append(path, ends)
         runs, traces, spans = (sum(end[0] is kind for end in ends) for kind in _END_OF.values())
@@ -81,6 +83,20 @@ def _ends_of(path: Path) -> list[_End] | None:
             return _missing_ends(reader.events())
         except JournalDamagedError:
             return None
+
+
+def _take_tail_in(path: Path) -> None:
+    """Put into the database what its process had on the disk only beside it."""
+    items, events = read_tail(path)
+    if items or events:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as db:
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("BEGIN IMMEDIATE")
+            # Its process may have ended between writing rows and emptying the tail.
+            db.executemany(ADD_ITEM.replace("INSERT", "INSERT OR IGNORE"), items)
+            db.executemany(ADD_EVENT.replace("INSERT", "INSERT OR IGNORE"), events)
+            db.execute("COMMIT")
+    tail_path(path).unlink(missing_ok=True)
 
 
 def _rescue(path: Path) -> Path:
@@ -197,8 +213,8 @@ def remove_old(
 
 
 def _last_write_ns(path: Path) -> int:
-    # What was written last may still be in the log beside the file.
-    files = (path, path.with_name(f"{path.name}-wal"))
+    # What was written last may still be in the log or the tail beside the file.
+    files = (path, path.with_name(f"{path.name}-wal"), tail_path(path))
     return max(file.stat().st_mtime_ns for file in files if file.exists())
 
 

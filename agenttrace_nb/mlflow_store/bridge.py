@@ -1,8 +1,8 @@
 """MLflow in the kernel: the user's spans inside a tool, autologging kept quiet, the cell's run made active.
 
-Used only where the user has imported ``mlflow``. What is not public in MLflow is touched in `tool_context`, `_joined`,
-`_left`, `_watch_providers` and `_readers` alone, and tests hold it. Nothing here opens a store: MLflow's first contact
-with one may take seconds.
+Used only where the user has imported ``mlflow``. What is not public in MLflow is touched in `tool_context`,
+`_register`, `_left`, `_watch_providers` and `_readers` alone, and tests hold it. Nothing here opens a store: MLflow's
+first contact with one may take seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import mlflow.tracing
+from mlflow.entities import TraceInfo, TraceState
+from mlflow.tracing import provider
+from mlflow.tracing.trace_manager import InMemoryTraceManager
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -55,7 +58,7 @@ class MlflowSpan:
 
 @dataclass(slots=True)
 class _Join:
-    """A trace of ours that MLflow knows of while tools of it run.
+    """A trace of ours in which tools run that may open spans of MLflow.
 
     Attributes
     ----------
@@ -63,18 +66,21 @@ class _Join:
         How many tools run, and spans are open, in it.
     listeners
         Who is told of the spans below a span.
+    is_registered
+        Whether MLflow knows of it: only once there is a span to put into it, since most tools open none.
     """
 
     inside: int = 0
     listeners: dict[int, Listener] = field(default_factory=dict)
+    is_registered: bool = False
 
 
 _joins: dict[int, _Join] = {}
 _lock = threading.RLock()
+_SAMPLED = otel.TraceFlags(otel.TraceFlags.SAMPLED)
 
 
-@contextlib.contextmanager
-def tool_context(trace_id: str, span_id: str, listener: Listener) -> Iterator[None]:
+class tool_context:  # noqa: N801 - used as a function; a generator would cost every tool more than all the rest of it
     """Make MLflow spans that start inside children of a tool's span, and hand each on as it starts and as it ends.
 
     Tools of one trace may run side by side. MLflow itself stores nothing of these spans: they are marked as not to be
@@ -87,27 +93,31 @@ def tool_context(trace_id: str, span_id: str, listener: Listener) -> Iterator[No
     listener
         Gets the spans.
     """
-    from mlflow.tracing.provider import get_context_api, get_current_context
 
-    _watch_providers()
-    trace_number, span_number = int(trace_id, 16), int(span_id, 16)
-    above = otel.SpanContext(
-        trace_number, span_number, is_remote=True, trace_flags=otel.TraceFlags(otel.TraceFlags.SAMPLED)
-    )
-    _joined(trace_number).listeners[span_number] = listener
-    contexts: Any = get_context_api()  # type: ignore[no-untyped-call] # MLflow's
-    token = contexts.attach(otel.set_span_in_context(otel.NonRecordingSpan(above), get_current_context()))
-    switched_on = mlflow.tracing.context(enabled=True)
-    switched_on.__enter__()
-    try:
-        yield
-    finally:
-        # A tool may be left in another context than it was entered in; that context is gone anyway.
+    __slots__ = ("_contexts", "_listener", "_span", "_switched_on", "_token", "_trace")
+
+    def __init__(self, trace_id: str, span_id: str, listener: Listener) -> None:
+        self._trace, self._span = int(trace_id, 16), int(span_id, 16)
+        self._listener = listener
+
+    def __enter__(self) -> None:
+        """Enter."""
+        _watch_providers()
+        _joined(self._trace, self._span, self._listener)
+        contexts: Any = provider.get_context_api()  # type: ignore[no-untyped-call] # MLflow's
+        above = otel.NonRecordingSpan(otel.SpanContext(self._trace, self._span, is_remote=True, trace_flags=_SAMPLED))
+        self._contexts = contexts
+        self._token = contexts.attach(otel.set_span_in_context(above, contexts.get_current()))
+        self._switched_on = mlflow.tracing.context(enabled=True)
+        self._switched_on.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """Leave; also in another context than it was entered in: that context is gone anyway."""
         with contextlib.suppress(ValueError):
-            switched_on.__exit__(None, None, None)
+            self._switched_on.__exit__(None, None, None)
         with contextlib.suppress(ValueError):
-            contexts.detach(token)
-        _left(trace_number)
+            self._contexts.detach(self._token)
+        _left(self._trace)
 
 
 @contextlib.contextmanager
@@ -117,15 +127,22 @@ def suppressed() -> Iterator[None]:
         yield
 
 
-def _joined(trace_number: int) -> _Join:
-    """Make a trace known to MLflow, as its own entry for a trace that began in another process."""
-    from mlflow.entities import TraceInfo, TraceState
-    from mlflow.tracing.trace_manager import InMemoryTraceManager
-
+def _joined(trace_number: int, span_number: int, listener: Listener) -> None:
     with _lock:
         join = _joins.get(trace_number)
         if join is None:
             join = _joins[trace_number] = _Join()
+        join.inside += 1
+        join.listeners[span_number] = listener
+
+
+def _register(trace_number: int) -> bool:
+    """Make a joined trace known to MLflow, as its own entry for a trace that began in another process."""
+    with _lock:
+        join = _joins.get(trace_number)
+        if join is None:
+            return False
+        if not join.is_registered:
             info = TraceInfo(
                 trace_id=f"tr-{trace_number:032x}",
                 trace_location=None,  # type: ignore[arg-type] # as MLflow does for such a trace
@@ -134,13 +151,11 @@ def _joined(trace_number: int) -> _Join:
             )
             manager: Any = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
             manager.register_trace(trace_number, info, is_remote_trace=True)
-        join.inside += 1
-        return join
+            join.is_registered = True
+        return True
 
 
 def _left(trace_number: int) -> None:
-    from mlflow.tracing.trace_manager import InMemoryTraceManager
-
     with _lock:
         join = _joins.get(trace_number)
         if join is None:
@@ -148,8 +163,9 @@ def _left(trace_number: int) -> None:
         join.inside -= 1
         if join.inside <= 0:
             del _joins[trace_number]
-            manager: Any = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
-            manager.pop_trace(trace_number)
+            if join.is_registered:
+                manager: Any = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]
+                manager.pop_trace(trace_number)
 
 
 class _Copier(SpanProcessor):
@@ -197,7 +213,8 @@ class _NotExported(Sampler):
         trace_state: Any = None,
     ) -> SamplingResult:
         """Decide about a span that starts."""
-        if trace_id in _joins:
+        # Asked before MLflow's own processor looks for the trace.
+        if trace_id in _joins and _register(trace_id):
             return SamplingResult(Decision.RECORD_ONLY, attributes, trace_state)
         answer: SamplingResult = self.inner.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
@@ -210,6 +227,7 @@ class _NotExported(Sampler):
 
 
 _copier = _Copier()
+_attached: Any = None
 
 
 def _watch_providers() -> None:
@@ -218,33 +236,42 @@ def _watch_providers() -> None:
     MLflow makes its provider with the first span, and a new one whenever experiment or tracking URI are set; doing it
     for MLflow beforehand would open its store here and now.
     """
-    from mlflow.tracing.provider import provider
+    holder: Any = provider.provider
+    if "set" not in vars(holder):
+        with _lock:
+            _watch_sets(holder)
+    if holder.once._done:  # noqa: SLF001 - whether there is one
+        made = holder.get()
+        if made is not _attached:
+            _attach(made)
 
-    holder: Any = provider
-    with _lock:
-        if "set" not in vars(holder):
-            original = holder.set
 
-            def set_and_attach(made: Any) -> None:
-                original(made)
-                _attach(made)
+def _watch_sets(holder: Any) -> None:
+    if "set" in vars(holder):
+        return
+    original = holder.set
 
-            holder.set = set_and_attach
-            _originals.append((holder, "set", None))
-        if holder.once._done:  # noqa: SLF001 - whether there is one
-            _attach(holder.get())
+    def set_and_attach(made: Any) -> None:
+        original(made)
+        _attach(made)
+
+    holder.set = set_and_attach
+    _originals.append((holder, "set", None))
 
 
 def _attach(made: Any) -> None:
+    global _attached  # noqa: PLW0603 - there is one provider at a time
     if not isinstance(made, TracerProvider):  # tracing is switched off
         return
-    if _copier not in getattr(getattr(made, "_active_span_processor", None), "_span_processors", ()):
-        made.add_span_processor(_copier)
-    # A provider gives its sampler to its tracers when they are made, and keeps those.
-    tracer: Any = made.get_tracer(_MLFLOWS_TRACER)
-    for owner in (made, tracer):
-        if not isinstance(owner.sampler, _NotExported):
-            owner.sampler = _NotExported(owner.sampler)
+    with _lock:
+        if _copier not in getattr(getattr(made, "_active_span_processor", None), "_span_processors", ()):
+            made.add_span_processor(_copier)
+        # A provider gives its sampler to its tracers when they are made, and keeps those.
+        tracer: Any = made.get_tracer(_MLFLOWS_TRACER)
+        for owner in (made, tracer):
+            if not isinstance(owner.sampler, _NotExported):
+                owner.sampler = _NotExported(owner.sampler)
+        _attached = made
 
 
 def _copied(span: Any) -> MlflowSpan:

@@ -82,6 +82,7 @@ class TraceWriter:
         self._runs = RunWriter(self.ledger, stores, tell, self._report)
         self._reported: set[str] = set()
         self._quiet = threading.Event()
+        self._sync_again = False
 
     @property
     def path(self) -> Path:
@@ -106,8 +107,11 @@ class TraceWriter:
             self._quiet.clear()
         for event in events:
             self._take(event)
-        if any(event.kind is EventKind.TRACE_END for event in events):
+        ended = any(event.kind is EventKind.TRACE_END for event in events)
+        # Once more when all is quiet: what was in the tail is in the database then.
+        if ended or (self._sync_again and not events):
             checkpoint(self.path)
+            self._sync_again = ended
         self._runs.open_new()
         self._send_traces(hurry=hurry or len(events) == EVENTS_PER_READ)
         self._runs.send_all()

@@ -142,10 +142,12 @@ def fill_disk(journal: Journal) -> None:
     """Let the file grow no further, as on a full disk (SQLite then fails with SQLITE_FULL)."""
     (pages,) = journal._file._db.execute("PRAGMA page_count").fetchone()
     journal._file._db.execute(f"PRAGMA max_page_count={pages}")
+    journal._file.keep = lambda *_: False  # neither does the tail
 
 
 def free_disk(journal: Journal) -> None:
     journal._file._db.execute("PRAGMA max_page_count=1000000")
+    del journal._file.keep
 
 
 def test_on_a_full_disk_nothing_is_lost_and_the_user_hears_it_once(journal: Journal) -> None:

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agenttrace_nb.journal import append
-from agenttrace_nb.journal.append import FLUSH_S, INLINE_BYTES, Journal, process_journal
+from agenttrace_nb.journal import items
+from agenttrace_nb.journal.append import FLUSH_S, Journal, process_journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.fold import Fold
+from agenttrace_nb.journal.items import INLINE_BYTES
 from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError, owner_lock
 from agenttrace_nb.journal.read import JournalReader
 from agenttrace_nb.journal.redact import MARK, Redactor
@@ -168,12 +169,12 @@ def test_a_text_that_comes_again_is_redacted_once(journal: Journal) -> None:
 
 
 def test_items_that_were_forgotten_are_stored_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(append, "MAX_KNOWN_ITEMS", 3)
+    monkeypatch.setattr(items, "MAX_KNOWN_ITEMS", 3)
     for turn in range(2):
         for number in range(5):
             say(journal, turn, content={"input": f"{number} " * 100})
     assert len(stored_items(journal)) > 5
-    assert len(journal._stored) <= 3
+    assert len(journal._items._stored) <= 3
     for event in events(journal):
         assert json.loads(journal.item(event.body["input"]["$i"])).startswith(tuple("01234"))
 
@@ -321,7 +322,7 @@ def test_the_file_is_its_owners_alone(own_state_dir: Path) -> None:
             f.name.removeprefix(journal.path.stem): stat.S_IMODE(f.stat().st_mode)
             for f in journal.path.parent.iterdir()
         }
-        assert found == dict.fromkeys([".journal", ".journal-wal", ".journal-shm", ".lock"], 0o600)
+        assert found == dict.fromkeys([".journal", ".journal-wal", ".journal-shm", ".lock", ".tail"], 0o600)
     finally:
         journal.close()
 

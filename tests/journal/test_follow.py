@@ -200,12 +200,28 @@ def test_a_checkpoint_moves_the_log_into_the_file_beside_its_writer(tmp_path: Pa
     try:
         for number in range(50):
             journal.append(EventKind.RUN_START, run_key=f"marked {number}", urgent=True)
+        journal.flush()
         assert b"marked 49" not in journal.path.read_bytes()
         checkpoint(journal.path)
         assert b"marked 49" in journal.path.read_bytes()
         journal.append(EventKind.RUN_START, run_key="later", urgent=True)
         with closing(Follower(journal.path, "mlflow")) as follower:
             assert [e.run_key for e in follower.read(after=49)] == ["marked 49", "later"]
+    finally:
+        journal.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is only read cannot be synced there")
+def test_a_checkpoint_brings_to_the_disk_what_is_still_in_the_tail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "one.journal")
+    try:
+        journal.append(EventKind.RUN_START, run_key="r", urgent=True)
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+        checkpoint(journal.path)
+        assert journal.path.with_suffix(".tail").stat().st_ino in synced
     finally:
         journal.close()
 
@@ -217,6 +233,7 @@ def test_a_log_that_is_checkpointed_does_not_grow_for_ever(tmp_path: Path) -> No
         for _ in range(20):
             for number in range(20):
                 journal.append(EventKind.RUN_START, run_key=str(number), urgent=True)
+            journal.flush()
             checkpoint(journal.path)
             sizes.append(journal.path.with_name("one.journal-wal").stat().st_size)
         assert sizes[-1] < 3 * sizes[0]
