@@ -103,7 +103,10 @@ class Harness:
 
     def content(self, row: int, part: int, parts: int, data: bytes) -> None:
         """Send a piece of a row's content as the kernel would."""
-        message = {"kind": "payload", "row": row, "part": part, "parts": parts}
+        self.hear({"kind": "payload", "row": row, "part": part, "parts": parts}, data)
+
+    def hear(self, message: dict[str, Any], data: bytes) -> None:
+        """Send any message with a buffer as the kernel would."""
         self.page.evaluate("([message, data]) => harness.hear(message, data)", [message, _text(data)])
 
     def sent(self) -> list[dict[str, Any]]:

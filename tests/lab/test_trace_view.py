@@ -25,8 +25,7 @@ pytestmark = pytest.mark.lab
 
 FOLDED = [
     "Planner", ".travel-only", ".gpt-4o-mini", ".get_user", ".gpt-4o-mini", ".handoff", "Executor", ".gpt-4o",
-    ".search_flights", ".search_flights", ".search_flights", ".search_flights", ".book_flight", ".gpt-4o", ".evaluate",
-    "..Evaluator",
+    ".search_flights", ".book_flight", ".gpt-4o", ".evaluate", "..Evaluator",
 ]  # fmt: skip
 
 
@@ -119,7 +118,7 @@ def test_turns_are_shown_when_asked_for(harness: Harness) -> None:
     harness.start(sample())
     harness.page.get_by_label("fold turns").uncheck()
     names = harness.names()
-    assert len(names) == 22
+    assert len(names) == 19, "with three calls under one that they repeat"
     assert names[:4] == ["Rebook a flight", ".Planner", "..travel-only", "..turn 1"]
 
 
@@ -188,7 +187,7 @@ def test_the_chosen_row_is_kept_in_sight(harness: Harness) -> None:
     for key, name in (("End", "step 499"), ("PageUp", None), ("Home", "agent")):
         harness.page.keyboard.press(key)
         harness.settle()
-        chosen = harness.page.locator("#a [aria-selected=true]")
+        chosen = harness.page.locator("#a [role=row][aria-selected=true]")
         expect(chosen).to_be_in_viewport(ratio=1)
         if name:
             assert harness.chosen() == name

@@ -76,7 +76,7 @@ export const HELP: [string, [string, string][]][] = [
     [
       ["/", "search"],
       ["n p", "next, previous match"],
-      ["Enter", "next match, in the field; with Shift the previous"],
+      ["Enter", "next match; with Shift the previous"],
       ["Escape", "clear, then back to the tree"],
     ],
   ],

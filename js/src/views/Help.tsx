@@ -11,26 +11,18 @@ export function Help({ view, id }: { view: ViewState; id: string }) {
   };
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    box.current?.focus();
+    box.current?.querySelector("button")?.focus();
     return () => before?.focus?.();
   }, []);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape" || event.key === "?") close();
     // Nothing in here but the way out: the focus stays until it is taken.
-    else if (event.key === "Tab") box.current?.querySelector("button")?.focus();
-    else return;
+    else if (event.key !== "Tab") return;
     event.preventDefault();
     event.stopPropagation();
   };
   return (
-    <div
-      ref={box}
-      class="agtr-help"
-      role="dialog"
-      aria-labelledby={`${id}-help`}
-      tabIndex={-1}
-      onKeyDown={onKeyDown}
-    >
+    <div ref={box} class="agtr-help" role="dialog" aria-labelledby={`${id}-help`} onKeyDown={onKeyDown}>
       <h3 id={`${id}-help`}>
         Keys
         <button type="button" class="agtr-key" aria-label="Close" onClick={close}>

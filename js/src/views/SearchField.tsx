@@ -54,7 +54,9 @@ export function SearchField({ view, id, field }: Props) {
 }
 
 function focusTree(from: HTMLElement): void {
-  from.closest(".agtr")?.querySelector<HTMLElement>("[role=treegrid], [role=tabpanel]")?.focus();
+  const view = from.closest(".agtr-view");
+  const tree = view?.querySelector<HTMLElement>("[role=treegrid]");
+  (tree ?? view?.querySelector<HTMLElement>("[role=tab][aria-selected=true]"))?.focus();
 }
 
 function Count({ view }: { view: ViewState }) {
