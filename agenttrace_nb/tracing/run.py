@@ -161,6 +161,9 @@ class Run:
         """Id of the MLflow run. Waits until MLflow has made it; ``None`` if that takes more than a minute."""
         return self._delivery.run_id(self.key, _RUN_ID_WAIT_S) if self._delivery else None
 
+    def _run_id_if_known(self) -> str | None:
+        return self._delivery.run_id(self.key, 0) if self._delivery else None
+
     @property
     def traces(self) -> list[Trace]:
         """The traces recorded so far, in order of start."""
@@ -317,7 +320,9 @@ class Run:
         from agenttrace_nb.views.live import LiveView
 
         def show() -> None:
-            self._view = LiveView(self._started(), deterministic=self._settings.deterministic)
+            self._view = LiveView(
+                self._started(), deterministic=self._settings.deterministic, run_id=self._run_id_if_known
+            )
             self._view.show()
 
         self._harmless("the live view", show)

@@ -16,7 +16,7 @@ from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.text import terminal_columns, text_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from agenttrace_nb.journal.live import LiveFold
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.views.widget import TraceWidget
 
 SHOW_WORK_S = 0.2
+LARGE_SPANS = 5_000
 
 _log = logging.getLogger("agenttrace_nb")
 
@@ -43,11 +44,22 @@ class LiveView:
         Show one static output at the end, without times: the same bytes each time.
     widget
         Show the live widget; without it there is the static twin alone.
+    run_id
+        Tells the id of the MLflow run once it is known, without waiting.
     """
 
-    def __init__(self, live: LiveFold, *, deterministic: bool = False, widget: bool = True) -> None:
+    def __init__(
+        self,
+        live: LiveFold,
+        *,
+        deterministic: bool = False,
+        widget: bool = True,
+        run_id: Callable[[], str | None] | None = None,
+    ) -> None:
         self._live = live
         self._feed = Feed(live)
+        if run_id is not None:
+            self._feed.run_id = run_id
         self._deterministic = deterministic
         self._with_widget = widget and not deterministic
         self._widget: TraceWidget | None = None
@@ -118,6 +130,7 @@ class LiveView:
         from agenttrace_nb.views.static_html import static_twin
 
         self._feed.pull()
+        self._feed.measure()
         if self._widget is not None:
             self._flush(due=False)
             self._widget.publish()
@@ -168,14 +181,30 @@ def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -
     """
     traces = traces if traces is not None else [run] if isinstance(run, Trace) else []
     feed = Feed(Finished(run, traces))
-    feed.pull(work_s=SHOW_WORK_S)
     if not in_kernel(shell()):
+        feed.pull(work_s=0)
         write_text(text_tree(run, feed.rows, columns=terminal_columns()))
         return
-    from agenttrace_nb.views.static_html import static_twin
+    from agenttrace_nb.views.static_html import pending_twin, static_twin
 
-    publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
-    _shown_widget(feed)
+    large = sum(len(trace.spans) for trace in traces) > LARGE_SPANS
+    feed.pull(work_s=0 if large else SHOW_WORK_S)
+    if not large:
+        feed.measure()
+        publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
+        _shown_widget(feed)
+        return
+    # Rows first: of a large trace the twin takes as long as all else, and it is only seen later. So does measuring it.
+    display_id = uuid.uuid4().hex
+    head = feed.headline()
+    publish(pending_twin(head), head.title, display_id)
+    widget = _shown_widget(feed)
+    if widget is not None:
+        feed.opened()
+        feed.measure()
+        widget.send_patch(feed.patch(heartbeat=True) or b"")
+        widget.publish()
+    publish(static_twin(run, feed.rows), text_tree(run, feed.rows), display_id, update=True)
 
 
 def text_of(run: CellRun | Trace, traces: Sequence[Trace], *, timed: bool = True) -> str:
