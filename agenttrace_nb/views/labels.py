@@ -33,6 +33,9 @@ STATUS_WORDS = {
 }
 
 
+_PLAIN = frozenset(SpanKind) - {SpanKind.HANDOFF, SpanKind.GUARDRAIL, SpanKind.AGENT}
+
+
 def name(span: Span) -> str:
     """Return a span's name on one line; its kind where it has none."""
     return one_line(span.name, NAME_LIMIT) or span.kind.value
@@ -46,6 +49,8 @@ def role(span: Span) -> str:
 def note(rows: Rows, row: int) -> str:
     """Return what is worth knowing at a glance, or nothing: an error's type, who hands over to whom, a verdict."""
     span, parent = rows.spans[row], rows.parents[row]
+    if span.kind in _PLAIN and span.error is None and span.status is Status.OK:
+        return ""  # nearly every row, and there may be a hundred thousand
     if span.error is not None:
         return "" if rows.repeats_error(row) else one_line(span.error.type or span.error.message, NOTE_LIMIT)
     if span.kind is SpanKind.HANDOFF:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agenttrace_nb.spans import SpanKind
+from agenttrace_nb.spans import SpanKind, Status
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.content import brief
 from agenttrace_nb.views.headline import headline
-from agenttrace_nb.views.rows import Line, reading_order
+from agenttrace_nb.views.rows import Line, line_count, reading_order
 from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ _STYLE = (
 
 
 def pending_twin(head: Headline) -> str:
-    """Return what stands in the twin's place until the run is over."""
-    words = f"{escaped(head.title)} is running; its steps will stand here when the cell has ended."
-    return framed(head.key, f"<p>{words}</p>")
+    """Return what stands in the twin's place until the run is over, or until there is time for it."""
+    words = f"{escaped(head.title)} is running; its" if head.status is Status.RUNNING else f"{escaped(head.title)}: its"
+    return framed(head.key, f"<p>{words} steps will stand here when the cell has ended.</p>")
 
 
 def static_twin(
@@ -96,15 +96,15 @@ def static_twin(
         HTML without scripts, with one ``<style>`` that may be taken out.
     """
     head = headline(run, rows, timed=timed)
-    lines = reading_order(rows)
-    listed = lines[:ROW_LIMIT]
+    listed = reading_order(rows, limit=ROW_LIMIT)
+    more = line_count(rows) - len(listed) if len(listed) == ROW_LIMIT else 0
     contents, without = _contents(rows, listed)
     parts = [_head(head, notes)]
     if listed:
         parts += [_table(rows, listed, timed=timed), contents]
     else:
         parts.append("<p>No steps were recorded.</p>")
-    parts.append(_left_out(len(lines) - len(listed), without))
+    parts.append(_left_out(more, without))
     return framed(head.key if has_live else None, "\n".join(filter(None, parts)))
 
 

@@ -9,7 +9,7 @@ from agenttrace_nb.spans import SpanKind
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.headline import headline
-from agenttrace_nb.views.rows import reading_order
+from agenttrace_nb.views.rows import line_count, reading_order
 from agenttrace_nb.views.safe_text import ELLIPSIS, fit, width
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def text_tree(
     first = head.title + (f" · {head.about}" if head.about else "")
     standing = f"{labels.MARKS[head.status]} {labels.STATUS_WORDS[head.status]}"
     lines = [_apart(first, standing, columns), fit(head.line(), columns), ""]
-    shown = reading_order(rows, fold_layers=fold_layers)
-    for line in shown[:ROW_LIMIT]:
+    shown = reading_order(rows, fold_layers=fold_layers, limit=ROW_LIMIT)
+    for line in shown:
         lines += _lines(rows, line, columns, timed=timed)
     if not shown:
         lines.append("no steps were recorded")
-    if len(shown) > ROW_LIMIT:
-        lines.append(f"{ELLIPSIS} {len(shown) - ROW_LIMIT:,} more steps; to_html(path) writes them all")
+    if len(shown) == ROW_LIMIT and (more := line_count(rows, fold_layers=fold_layers) - ROW_LIMIT):
+        lines.append(f"{ELLIPSIS} {more:,} more steps; to_html(path) writes them all")
     if head.why and head.why_row is None:
         lines += ["", fit(f"{labels.MARKS[head.status]} {head.why}", columns)]
     return "\n".join(line.rstrip() for line in lines)

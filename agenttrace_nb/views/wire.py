@@ -28,7 +28,9 @@ it, ``now`` the run's clock in ms, ``strings`` the strings that are new, the fir
 Each column holds one value for each row that the frame speaks of; ``row`` holds their numbers. Times are ms since the
 start of the run; a step that still runs has no end (NaN). Numbers that are not known are -1 or NaN, strings 0 (""). A
 payload is a row's content as JSON: ``payload_row`` names the row, ``payload_end`` where its bytes end in ``payload``.
-``preview`` is one line that says what the row in ``preview_row`` did, as a string's number.
+``preview`` is one line that says what the row in ``preview_row`` did, as a string's number. When the run is over,
+``self`` and ``critical`` say where the time went: what each row took by itself, and how much of the critical path that
+is, in ms (NaN: not known); a frame may hold these two alone beside ``row``.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.views.headline import Headline
     from agenttrace_nb.views.rows import Rows
+    from agenttrace_nb.views.timings import Timings
 
 VERSION = 1
 MAGIC = b"AGT1"
@@ -69,6 +72,7 @@ class Strings:
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {"": 0}
+        self._of_name: dict[str, int] = {}
         self.texts: list[str] = [""]
 
     def number(self, text: str | None) -> int:
@@ -83,12 +87,18 @@ class Strings:
 
     def of_name(self, text: str | None) -> int:
         """Return the number of a name that a user, model or tool chose."""
-        return self.number(one_line(text, labels.NAME_LIMIT)) if text else 0
+        if not text:
+            return 0
+        number = self._of_name.get(text)
+        if number is None:
+            number = self._of_name[text] = self.number(one_line(text, labels.NAME_LIMIT))
+        return number
 
 
 def frame(
     *, seq: int, base: int, rows: Rows, changed: Sequence[int], origin_ns: int, now_ns: int, strings: Strings,
     strings_at: int, run: Mapping[str, Any], payloads: Mapping[int, bytes], previews: Mapping[int, str],
+    timings: Timings | None = None,
 ) -> bytes:  # fmt: skip
     """Return a frame.
 
@@ -108,9 +118,11 @@ def frame(
         Content as JSON, by row.
     previews
         What rows did, on one line each, by row.
+    timings
+        Where the time went, if it is to go along; then all rows are spoken of.
     """
     columns = [
-        *_row_columns(rows, changed, origin_ns, strings),
+        *_row_columns(rows, changed, origin_ns, strings, timings),
         *_payload_columns(payloads),
         *_preview_columns(previews, strings),
     ]
@@ -152,8 +164,14 @@ def column(name: str, kind: str, values: Iterable[Any]) -> Column:
     return name, kind, array(_TYPES[kind], values)
 
 
-def head(headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequence[str]) -> dict[str, Any]:
-    """Return what a frame says of the run itself. ``started`` is ms since the epoch, ``ended`` ms since the start."""
+def head(
+    headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequence[str],
+    mlflow: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a frame says of the run itself. ``started`` is ms since the epoch, ``ended`` ms since the start.
+
+    ``mlflow`` says where the run is stored: see `agenttrace_nb.views.stored.where`.
+    """
     return {
         "key": headline.key,
         "title": headline.title,
@@ -165,10 +183,19 @@ def head(headline: Headline, *, start_ns: int, end_ns: int | None, notes: Sequen
         "started": start_ns // NS_PER_MS,
         "ended": None if end_ns is None else _ms(end_ns, start_ns),
         "notes": list(notes),
+        **({"mlflow": dict(mlflow)} if mlflow else {}),
     }
 
 
-def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings) -> list[Column]:
+def _row_columns(
+    rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings, timings: Timings | None
+) -> list[Column]:
+    timed: list[Column] = []
+    if timings is not None:
+        timed = [("self", "f8", timings.self_ms), ("critical", "f8", timings.critical_ms)]
+        if not changed:
+            return [column("row", "u4", range(len(rows))), *timed]
+        changed = range(len(rows))
     spans = [rows.spans[row] for row in changed]
     parents = [rows.parents[row] for row in changed]
 
@@ -177,7 +204,7 @@ def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: St
         column("parent", "i4", parents),
         column("kind", "u1", (KINDS[s.kind] for s in spans)),
         column("status", "u1", (STATUSES[s.status] for s in spans)),
-        column("start", "f8", (_ms(s.start_ns, origin_ns) for s in spans)),
+        column("start", "f8", [(s.start_ns - origin_ns) / NS_PER_MS for s in spans]),
         column("end", "f8", (_ms(s.end_ns, origin_ns) for s in spans)),
         column("name", "u4", (strings.of_name(s.name) or strings.number(s.kind.value) for s in spans)),
         column("agent", "u4", (strings.of_name(s.agent) for s in spans)),

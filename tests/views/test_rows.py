@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from views.sample_runs import Build, planner_executor
 
 from agenttrace_nb.spans import Span, SpanError, SpanKind, Status
-from agenttrace_nb.views.rows import GUIDE_LIMIT, TOP, Rows, reading_order
+from agenttrace_nb.views.rows import GUIDE_LIMIT, TOP, Rows, line_count, reading_order
 
 if TYPE_CHECKING:
     import random
@@ -134,3 +134,12 @@ def test_every_row_is_read_once_above_its_children(parents: list[int], shuffle: 
             above = lines[place[parent]]
             assert above.depth == line.depth - 1
             assert place[parent] < place[line.row] <= place[parent] + above.below
+
+
+def test_a_limit_gives_the_first_lines_of_the_same_order() -> None:
+    _, (trace,) = planner_executor()
+    rows = Rows(trace.spans)
+    every, first = reading_order(rows), reading_order(rows, limit=7)
+    assert [(line.row, line.depth, line.last) for line in first] == [(x.row, x.depth, x.last) for x in every[:7]]
+    assert line_count(rows) == len(every)
+    assert line_count(rows, fold_layers=False) == len(rows)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from views.hostile import hostile_run
 from views.sample_runs import Build, planner_executor
 
-from agenttrace_nb.spans import SpanKind
+from agenttrace_nb.spans import SpanKind, Status
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.static_html import BAR_CELLS, pending_twin, static_twin
@@ -152,7 +152,7 @@ def test_a_deterministic_twin_has_the_same_bytes_each_time() -> None:
 
 def test_while_a_run_goes_on_one_line_stands_in_its_place() -> None:
     run, _ = planner_executor()
-    run.arch = "<b>title</b>"
+    run.arch, run.status = "<b>title</b>", Status.RUNNING
     reader = read(pending_twin(headline(run, Rows())))
     assert reader.text.strip() == "<b>title</b> is running; its steps will stand here when the cell has ended."
 
