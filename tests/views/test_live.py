@@ -172,6 +172,23 @@ def test_a_finished_trace_is_shown_as_twin_and_widget(kernel: Kernel) -> None:
 
 
 @pytest.mark.kernel
+def test_of_a_large_trace_the_rows_come_before_the_twin(kernel: Kernel) -> None:
+    code = """
+from agenttrace_nb.spans import SpanKind
+from views.sample_runs import Build
+b = Build()
+for at in range(6_000):
+    b.add(SpanKind.TOOL, "t", at, at + 1)
+display_trace(b.close(6_000))
+"""
+    found = [m for m in messages(kernel, code) if m["type"] in ("display_data", "update_display_data")]
+    assert [m["type"] for m in found] == ["display_data", "display_data", "update_display_data"]
+    assert "widget-view" in str(found[1]["content"]["data"])
+    assert "running" not in found[0]["content"]["data"]["text/html"]
+    assert "5,000 more steps" in found[2]["content"]["data"]["text/html"]
+
+
+@pytest.mark.kernel
 def test_the_widget_answers_what_the_browser_asks(kernel: Kernel) -> None:
     messages(kernel, PLAY.format(options="", speed=None))
     ask = "view._widget._hear(None, {{'kind': '{kind}', 'rows': {rows}}}, [])"
