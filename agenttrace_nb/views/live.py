@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.views.widget import TraceWidget
 
 SHOW_WORK_S = 0.2
-LARGE_SPANS = 5_000
+LARGE_SPANS = 200
 
 _log = logging.getLogger("agenttrace_nb")
 
@@ -194,13 +194,14 @@ def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -
         publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
         _shown_widget(feed)
         return
-    # Rows first: of a large trace the twin takes as long as all else, and it is only seen later. So does measuring it.
+    # Rows first: beyond a few steps the twin, contents and measures take as long as all else, and are seen later.
     display_id = uuid.uuid4().hex
     head = feed.headline()
     publish(pending_twin(head), head.title, display_id)
     widget = _shown_widget(feed)
     if widget is not None:
         feed.opened()
+        feed.pull(work_s=SHOW_WORK_S)
         feed.measure()
         widget.send_patch(feed.patch(heartbeat=True) or b"")
         widget.publish()
