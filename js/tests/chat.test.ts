@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { asItems, chat, earlier, type Said } from "../src/core/chat";
-import { conversation, handover, spoken } from "../src/core/conversation";
+import { conversation, spoken } from "../src/core/conversation";
 import { Heights } from "../src/core/heights";
 import { Table } from "../src/core/table";
 import { KINDS, type Kind } from "../src/wire";
@@ -246,18 +246,18 @@ describe("a run as a conversation", () => {
       Array.from({ length: made.n }, (_, i) => i),
     );
     expect(lines.map((line) => [line.row, line.as, line.inside])).toEqual([
-      [2, "verdict", 0],
       [3, "message", 0],
-      [4, "call", 0],
+      [2, "step", 0],
+      [4, "step", 0],
       [6, "message", 1],
       [8, "step", 0],
-      [9, "handoff", 0],
+      [9, "divider", 0],
     ]);
   });
 
   it("of several traces says where each begins", () => {
     const lines = conversation(table(["workflow", -1], ["llm", 0], ["workflow", -1]), [0, 1, 2]);
-    expect(lines.map((line) => line.as)).toEqual(["run", "message", "run"]);
+    expect(lines.map((line) => line.as)).toEqual(["divider", "message", "divider"]);
   });
 
   it("of a hundred thousand steps is found at once, also where each is inside the other", () => {
@@ -287,12 +287,6 @@ describe("a run as a conversation", () => {
     expect(texts(first.before)).toEqual(["a"]);
     expect(texts(spoken({ input: items }).heard)).toEqual(["b"]);
     expect(texts(spoken({ input: "hi", output: "hello" }).said)).toEqual(["hello"]);
-  });
-
-  it("names both sides of a handoff", () => {
-    expect(handover({ attributes: { from_agent: "A", to_agent: "B" } }, "x")).toEqual(["A", "B"]);
-    expect(handover(undefined, "A \u2192 B")).toEqual(["A", "B"]);
-    expect(handover(undefined, "handoff")).toEqual(["", "handoff"]);
   });
 });
 

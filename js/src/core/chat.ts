@@ -70,128 +70,108 @@ function handedOver(call: Said): string | undefined {
 function said(item: Item, at: number): Said[] {
   if (isItem(item.message)) return said(item.message, at);
   const type = typeof item.type === "string" ? item.type : "message";
-  if (type === "reasoning") return [{ role: "reasoning", at, ...reasoning(item) }];
-  if (/_call_output$|^(mcp_approval_response)$/.test(type)) {
-    return [{ role: "tool result", id: id(item.call_id), at, ...read(item.output ?? item) }];
+  if (type === "reasoning") return [{ role: type, at, text: reasoning(item) }];
+  if (type.endsWith("_call_output")) {
+    return [{ role: "tool result", id: text(item.call_id), at, ...read(item.output) }];
   }
   if (type.endsWith("_call")) return [call(item, type, at)];
   if (typeof item.role === "string") return message(item, item.role, at);
   return [{ role: type.replaceAll("_", " "), at, value: item }];
 }
 
-const OWN_FIELDS = new Set(["type", "id", "call_id", "status", "name", "output", "error", "provider_data"]);
+const text = (value: unknown) => (typeof value === "string" ? value : undefined);
 
 function call(item: Item, type: string, at: number): Said {
-  const kind = type === "function_call" ? "" : type.slice(0, -5);
-  const name = typeof item.name === "string" ? item.name : kind.replace("_", " ");
-  const rest = () => Object.fromEntries(Object.entries(item).filter(([key]) => !OWN_FIELDS.has(key)));
-  const { result, ...input } = rest();
-  const made: Said = { role: "tool call", name, id: id(item.call_id ?? item.id), at };
-  Object.assign(made, read(item.arguments ?? item.input ?? item.action ?? item.code ?? input));
-  // Tools that run at the provider bring their result along.
-  const answer = item.error ?? item.output ?? item.outputs ?? item.results;
-  if (result !== undefined)
-    made.result = { role: "tool result", at, media: [kind.startsWith("image") ? "image" : "data"] };
-  else if (answer !== undefined && answer !== null)
-    made.result = { role: "tool result", name, at, ...read(answer) };
+  // Tools that run at the provider have fields of their own, and bring their result along.
+  const { type: _, id, call_id, status: __, name, output, error, outputs, results, result, ...rest } = item;
+  const answer = error ?? output ?? outputs ?? results;
+  const tool = text(name) ?? type.slice(0, -5).replaceAll("_", " ");
+  const made: Said = { role: "tool call", name: tool, id: text(call_id ?? id), at };
+  Object.assign(made, read(item.arguments ?? item.input ?? item.action ?? item.code ?? rest));
+  if (result) made.result = { role: "tool result", at, media: [tool.split(" ")[0]] };
+  else if (answer) made.result = { role: "tool result", name: tool, at, ...read(answer) };
   return made;
 }
 
 function message(item: Item, role: string, at: number): Said[] {
   const found: Said[] = [];
-  const reason = item.reasoning_content ?? item.reasoning;
-  if (typeof reason === "string" && reason) found.push({ role: "reasoning", text: reason, at });
-  const as = role === "tool" || role === "function" ? "tool result" : role;
-  const its = { role: as, id: as === role ? undefined : id(item.tool_call_id), at };
-  const name = as !== role && typeof item.name === "string" ? { name: item.name } : {};
-  if (item.content !== null && item.content !== undefined && item.content !== "")
-    found.push(...parts(item.content, its, name));
-  if (typeof item.refusal === "string" && item.refusal)
-    found.push({ role: "refusal", text: item.refusal, at });
-  if (isItem(item.audio)) found.push({ role: as, media: ["audio"], text: text(item.audio.transcript), at });
-  const calls = [...(Array.isArray(item.tool_calls) ? item.tool_calls : []), item.function_call].filter(
-    isItem,
-  );
-  for (const one of calls) {
-    const target = isItem(one.function) ? one.function : isItem(one.custom) ? one.custom : one;
-    const args = read(target.arguments ?? target.input);
-    found.push({ role: "tool call", name: String(target.name ?? "?"), id: id(one.id), at, ...args });
+  if (text(item.reasoning_content)) found.push({ role: "reasoning", text: text(item.reasoning_content), at });
+  const its = role === "tool" ? { role: "tool result", id: text(item.tool_call_id), at } : { role, at };
+  if (item.content) found.push(...parts(item.content, its));
+  if (text(item.refusal)) found.push({ role: "refusal", text: text(item.refusal), at });
+  for (const one of Array.isArray(item.tool_calls) ? item.tool_calls.filter(isItem) : []) {
+    const target = isItem(one.function) ? one.function : one;
+    found.push({
+      role: "tool call",
+      name: String(target.name ?? "?"),
+      id: text(one.id),
+      at,
+      ...read(target.arguments),
+    });
   }
   return found.length > 0 ? found : [{ ...its, text: "" }];
 }
 
-const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-const id = (value: unknown) => (typeof value === "string" ? value : undefined);
-
-function reasoning(item: Item): Pick<Said, "text"> {
-  const parts = [item.summary, item.content].flatMap((side) => (Array.isArray(side) ? side : []));
-  const texts = parts.map((part) => (isItem(part) ? text(part.text) : text(part))).filter(Boolean);
-  return { text: texts.join("\n\n") || "(not given)" };
+function reasoning(item: Item): string {
+  const all = [item.summary, item.content].flatMap((side) => (Array.isArray(side) ? side : []));
+  return (
+    all
+      .map((part) => text(part?.text) ?? "")
+      .join("\n\n")
+      .trim() || "(not given)"
+  );
 }
 
-/** Text, JSON in a text, or a value. */
-function read(value: unknown): Pick<Said, "text" | "value" | "media"> {
+/** Text, JSON in a text, or a value; of a list of parts what they say. */
+function read(value: unknown): Partial<Said> {
   if (typeof value === "string") {
     const parsed = parsedText(value);
     return parsed === undefined ? { text: value } : { value: parsed };
   }
-  const [only, ...more] = isContent(value) ? parts(value, { role: "", at: 0 }, {}) : [];
-  return only && more.length === 0 && !only.role ? { ...only, ...parsedOnly(only) } : { value };
+  if (!Array.isArray(value) || !value.every((part) => isItem(part) && text(part.type))) return { value };
+  const [only, more] = parts(value, { role: "", at: 0 });
+  if (!only || more) return { value };
+  const { role: _, at: __, ...rest } = only;
+  return rest.text === undefined ? rest : { ...rest, text: undefined, ...read(rest.text) };
 }
 
-const parsedOnly = ({ text }: Said) => (text === undefined ? {} : read(text));
-
-const isContent = (value: unknown): value is Item[] =>
-  Array.isArray(value) &&
-  value.length > 0 &&
-  value.every((part) => isItem(part) && typeof part.type === "string");
-
-/** The parts of a message: its text and the names of what is no text, in one; refusals and calls beside it. */
-function parts(content: unknown, its: Said, more: Partial<Said>): Said[] {
-  if (!Array.isArray(content))
-    return [{ ...its, ...more, ...(typeof content === "string" ? read(content) : { value: content }) }];
+/** The parts of a message: its text and the names of what is no text, in one; refusals beside it. */
+function parts(content: unknown, its: Said): Said[] {
+  if (!Array.isArray(content)) return [{ ...its, ...read(content) }];
   const texts: string[] = [];
   const media: string[] = [];
-  const beside: Said[] = [];
   const other: unknown[] = [];
+  const beside: Said[] = [];
   for (const part of content) {
-    const words = isItem(part) ? text(part.text) : text(part);
+    const words = text(part?.text) ?? text(part);
+    const refusal = text(part?.refusal);
+    const name = isItem(part) && nameOf(part);
     if (words !== undefined) texts.push(words);
-    else if (!isItem(part)) other.push(part);
-    else if (typeof part.refusal === "string")
-      beside.push({ role: "refusal", text: part.refusal, at: its.at });
-    else if (part.type === "tool_use")
-      beside.push({
-        role: "tool call",
-        name: String(part.name),
-        id: id(part.id),
-        at: its.at,
-        ...read(part.input),
-      });
-    else if (part.type === "tool_result")
-      beside.push({ role: "tool result", id: id(part.tool_use_id), at: its.at, ...read(part.content) });
-    else if (nameOf(part)) media.push(nameOf(part) as string);
+    else if (refusal) beside.push({ role: "refusal", text: refusal, at: its.at });
+    else if (name) media.push(name);
     else other.push(part);
   }
-  const own = { ...its, ...more };
+  const own = { ...its };
   if (texts.length > 0) own.text = texts.join("\n");
   if (media.length > 0) own.media = media;
   if (other.length > 0) own.value = other;
-  return texts.length + media.length + other.length > 0 ? [own, ...beside] : beside;
+  return beside.length > 0 && texts.length + media.length + other.length === 0 ? beside : [own, ...beside];
 }
 
 /** What a picture, a sound or a file is called; undefined for any other part. */
 function nameOf(part: Item): string | undefined {
-  const kind = /image|audio|file|video|document/.exec(String(part.type))?.[0];
+  const kind = /image|audio|file|video/.exec(String(part.type))?.[0];
   if (!kind) return undefined;
-  const inner = [part[kind], part.image_url, part.input_audio, part.source].filter(isItem);
-  for (const holder of [part, ...inner]) {
-    const name = [holder.filename, holder.title, holder.file_id, holder.format, holder.media_type].find(text);
-    if (name) return `${kind} ${String(name).slice(0, 120)}`;
-  }
-  const address = [part.image_url, part.file_url, inner[0]?.url].find(text);
-  if (!address) return kind;
-  // Of an address in a message no more than where it points: it is not a link.
-  const type = /^data:([\w.+-]+\/[\w.+-]+)/.exec(String(address));
-  return `${kind} ${type ? type[1] : String(address).slice(0, 120)}`;
+  // Of an address no more than where it points: it is not a link.
+  const inner = Object.values(part).filter(isItem);
+  const fields = [part, ...inner].flatMap((one) => [
+    one.filename,
+    one.file_id,
+    one.format,
+    one.url,
+    one.image_url,
+    one.file_url,
+  ]);
+  const name = fields.find(text);
+  return `${kind} ${(text(name) ?? "").replace(/^data:([^;,]*).*/s, "$1").slice(0, 120)}`.trim();
 }

@@ -4,7 +4,6 @@
 import { KINDS, STATUSES } from "../wire";
 import { asItems, chat, earlier, type Said } from "./chat";
 import type { Content } from "./content";
-import { isItem } from "./json";
 import { type Table, TOP } from "./table";
 
 const WORKFLOW = KINDS.indexOf("workflow");
@@ -19,46 +18,51 @@ const ERROR = STATUSES.indexOf("error");
 
 export interface Line {
   row: number;
-  as: "message" | "call" | "handoff" | "verdict" | "run" | "step";
+  as: "message" | "step" | "divider";
   /** How many tools it is inside of: an agent used as a tool is a thread of its own. */
   inside: number;
+  /** Numbers the agents, in the order in which they first speak. */
+  voice: number;
+  /** Of a message: its calls are steps of their own, which come next. */
+  calls: boolean;
 }
 
 /** The steps that say something. `order` is the reading order of the rows; what is folded away may be left out. */
 export function conversation(table: Table, order: ArrayLike<number>): Line[] {
-  const { kind, parent, status } = table.col;
+  const { kind, parent, status, agent } = table.col;
   const inside = threads(table);
   let runs = 0;
   for (let row = 0; row < table.n; row++) if (parent[row] === TOP && kind[row] === WORKFLOW) runs++;
+  const part = (row: number): Line["as"] | undefined => {
+    const its = kind[row];
+    if (its === LLM) return "message";
+    if (its === HANDOFF || (its === WORKFLOW && runs > 1 && parent[row] === TOP)) return "divider";
+    if (its === WORKFLOW || its === AGENT || its === TURN) return undefined;
+    // Of what is beside the conversation, such as reading from a session, only what went wrong.
+    return its === TOOL || its === GUARDRAIL || its === SPEECH || status[row] === ERROR ? "step" : undefined;
+  };
+  const voices = new Map<number, number>();
   const lines: Line[] = [];
+  let verdicts: Line[] = [];
   for (let i = 0; i < order.length; i++) {
     const row = order[i];
     const as = part(row);
-    if (as) lines.push({ row, as, inside: inside[row] });
-  }
-  return lines;
-
-  function part(row: number): Line["as"] | undefined {
-    switch (kind[row]) {
-      case LLM:
-        return "message";
-      case TOOL:
-        return "call";
-      case HANDOFF:
-        return "handoff";
-      case GUARDRAIL:
-        return "verdict";
-      case SPEECH:
-        return "step";
-      case WORKFLOW:
-        return runs > 1 && parent[row] === TOP ? "run" : undefined;
-      case AGENT:
-      case TURN:
-        return undefined;
+    if (!as) continue;
+    if (!voices.has(agent[row])) voices.set(agent[row], voices.size);
+    const line = { row, as, inside: inside[row], voice: voices.get(agent[row]) ?? 0, calls: false };
+    const next = order[i + 1];
+    if (as === "message" && parent[next] === parent[row])
+      line.calls = kind[next] === TOOL || kind[next] === HANDOFF;
+    // A guardrail looks at what was said to the agent before the agent is asked: it is read after it.
+    if (kind[row] === GUARDRAIL) {
+      verdicts.push(line);
+      continue;
     }
-    // Of all else, such as what is read from a session, only what went wrong.
-    return status[row] === ERROR ? "step" : undefined;
+    if (as === "message" && agent[row] === agent[verdicts[0]?.row]) lines.push(line, ...verdicts);
+    else lines.push(...verdicts, line);
+    verdicts = [];
   }
+  return [...lines, ...verdicts];
 }
 
 function threads(table: Table): Uint16Array {
@@ -114,18 +118,4 @@ export function spoken(content: Content): Spoken {
 function text(role: string, value: unknown): Said[] {
   if (value === undefined || value === null) return [];
   return [typeof value === "string" ? { role, text: value, at: 0 } : { role, value, at: 0 }];
-}
-
-/** Who handed over to whom. */
-export function handover(content: Content | undefined, name: string): [string, string] {
-  const { from_agent: from, to_agent: to } = content?.attributes ?? {};
-  if (typeof from === "string" && typeof to === "string") return [from, to];
-  const [left, right] = name.split(" \u2192 ");
-  return right ? [left, right] : ["", name];
-}
-
-/** What a guardrail found. */
-export function verdict(content: Content | undefined): unknown {
-  const info = content?.attributes?.output_info;
-  return isItem(info) && Object.keys(info).length === 0 ? undefined : info;
 }

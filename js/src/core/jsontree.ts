@@ -118,19 +118,16 @@ function inner(node: Node): Node[] {
   return node.inner;
 }
 
-/** The value on one line. */
-export function brief({ value, open }: Pick<Node, "value" | "open">): string {
+/** The value on one line; of a list or an object how much it holds. */
+export function brief(node: Pick<Node, "value">): string {
+  const { value } = node;
   if (!isHolder(value)) {
     return scalar(
       typeof value === "string" && value.length > LINE_LIMIT ? `${value.slice(0, LINE_LIMIT)}\u2026` : value,
     );
   }
-  const list = Array.isArray(value);
-  const count = holds({ value } as Node);
-  if (count === 0 || open) return list ? `[${count || "]"}${count ? "]" : ""}` : count ? "" : "{}";
-  return list
-    ? `[${count}]`
-    : `{${Object.keys(value).slice(0, 4).join(", ").slice(0, 80)}${count > 4 ? ", \u2026" : ""}}`;
+  const count = holds(node as Node) || "";
+  return Array.isArray(value) ? `[${count}]` : `{${count}}`;
 }
 
 /** Where a node is, as JavaScript and JSONPath write it. */

@@ -14,76 +14,58 @@ export function Chat({ said, earlier = 0 }: { said: Said[]; earlier?: number }) 
   // One or two earlier messages are quicker read than opened.
   const from = useSignal(earlier >= FEW ? earlier : 0);
   const to = useSignal(from.value + STEP);
-  const before = from.value;
+  const more = (before: number, after: number) => {
+    from.value = Math.max(0, from.value - before);
+    to.value += after;
+  };
   return (
-    <div class="agtr-said-all">
-      {before > 0 && (
-        <button
-          type="button"
-          class="agtr-earlier"
-          onClick={() => {
-            from.value = Math.max(0, before - STEP);
-          }}
-        >
-          {before} earlier messages
-        </button>
-      )}
-      {said.slice(before, to.value).map((one, i) => (
-        <Message key={before + i} said={one} />
+    <>
+      <Rest n={from.value} word="earlier" more={() => more(STEP, 0)} />
+      {said.slice(from.value, to.value).map((one, i) => (
+        <Message key={from.value + i} said={one} />
       ))}
-      {said.length > to.value && (
-        <button
-          type="button"
-          class="agtr-earlier"
-          onClick={() => {
-            to.value += STEP;
-          }}
-        >
-          {said.length - to.value} more messages
-        </button>
-      )}
-    </div>
+      <Rest n={said.length - to.value} word="more" more={() => more(0, STEP)} />
+    </>
   );
 }
 
-export function Message({ said }: { said: Said }) {
-  const { role, name, result } = said;
-  const instructions = role === "system" || role === "developer";
+function Rest({ n, word, more }: { n: number; word: string; more: () => void }) {
+  if (n <= 0) return null;
   return (
-    <div class={`agtr-turn agtr-r-${role.replace(/\W+/g, "-").slice(0, 40)}`}>
-      <span class="agtr-who" dir="auto">
-        {role === "handoff" ? "handed over to" : visible(role)}
-        {name && role !== "handoff" && <b> {visible(name)}</b>}
-      </span>
-      <Body said={said} limit={instructions ? INSTRUCTIONS_LIMIT : undefined} />
+    <button type="button" class="agtr-earlier" onClick={more}>
+      {`${n} ${word} messages`}
+    </button>
+  );
+}
+
+/** One message; `bare`: without who says it. */
+export function Message({ said, bare }: { said: Said; bare?: boolean }) {
+  const { role, name, text, value, media, result } = said;
+  return (
+    <div class={bare ? "agtr-bare" : `agtr-turn agtr-r-${role.replace(/\W+/g, "-").slice(0, 40)}`}>
+      {!bare && (
+        <span class="agtr-who" dir="auto">
+          {role === "handoff" ? "handed over to" : visible(role)}{" "}
+          {name && role !== "handoff" && <b>{visible(name)}</b>}
+        </span>
+      )}
+      {media?.map((one, i) => (
+        <span key={i} class="agtr-media" dir="auto">
+          {visible(one)}
+        </span>
+      ))}
+      {text !== undefined && (
+        <Text
+          text={text}
+          first={role === "system" || role === "developer" ? INSTRUCTIONS_LIMIT : undefined}
+        />
+      )}
+      {value !== undefined && <Data value={value} />}
       {result && role !== "handoff" && (
         <div class="agtr-result">
-          <span class="agtr-who">result</span>
-          <Body said={result} />
+          <Message said={{ ...result, role: "result", name: undefined }} />
         </div>
       )}
     </div>
-  );
-}
-
-export function Body({ said, limit }: { said: Said; limit?: number | undefined }) {
-  const { text, value, media } = said;
-  if (said.role === "not here") return <p class="agtr-hint">This message was not kept here.</p>;
-  const none = text === undefined && value === undefined && !media;
-  return (
-    <>
-      {media && (
-        <p class="agtr-media">
-          {media.map((one, i) => (
-            <span key={i} dir="auto">
-              {visible(one)}
-            </span>
-          ))}
-        </p>
-      )}
-      {text !== undefined && <Text text={text} {...(limit ? { first: limit } : {})} />}
-      {value !== undefined && <Data value={value} />}
-      {none && <p class="agtr-hint">nothing</p>}
-    </>
   );
 }

@@ -6,11 +6,11 @@ import { useEffect, useMemo } from "preact/hooks";
 import { type Content, visible } from "../core/content";
 import { above } from "../core/failure";
 import { bytes, duration, grouped, usd } from "../core/format";
+import { toJson } from "../core/json";
 import { TOP } from "../core/table";
-import { KINDS, STATUSES } from "../wire";
+import { type DeclaredAgent, KINDS, STATUSES } from "../wire";
 import { Acts } from "./Acts";
 import { Card, type Look } from "./Card";
-import { Declared } from "./Declared";
 import { Failure } from "./Failure";
 import type { ViewState } from "./state";
 
@@ -149,10 +149,18 @@ function Cards({ view, row, content, look, here }: CardsProps) {
       {failed && <Failure view={view} row={row} error={error} />}
       {input !== undefined && <Card title={into} value={input} look={look} folded={kind === "llm"} />}
       {output !== undefined && <Card title={out} value={output} look={look} />}
-      {agent && <Declared agent={agent} look={look} />}
+      {agent?.instructions && <Card title="instructions" value={agent.instructions} look={look} />}
+      {agent && <Card title="declared as" value={declared(agent)} look={look} />}
       {attributes && <Card title={kind === "llm" ? "call" : "attributes"} value={attributes} look={look} />}
       {nothing && <p class="agtr-hint">Nothing went in or out of this step.</p>}
     </>
+  );
+}
+
+/** What is known of an agent's declaration, without what is shown elsewhere. */
+function declared({ instructions: _, ...agent }: DeclaredAgent): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(agent).filter(([, its]) => its !== null && toJson(its, 9).length > 2),
   );
 }
 

@@ -5,6 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 import { visible } from "../core/content";
 import { kindOf, toJson } from "../core/json";
 import { brief, holds, JsonLines, type Node, path } from "../core/jsontree";
+import { act } from "../core/keys";
 import { Copy } from "./Copy";
 
 const LINE_PX = 20;
@@ -61,20 +62,19 @@ export function JsonTree({ value }: { value: object }) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const node = chosen.value ?? lines[0];
-    const go: Record<string, () => void> = {
-      ArrowDown: () => choose(lines[Math.min(at + 1, lines.length - 1)]),
-      ArrowUp: () => choose(lines[Math.max(at - 1, 0)]),
-      PageDown: () => choose(lines[Math.min(at + LINES, lines.length - 1)]),
-      PageUp: () => choose(lines[Math.max(at - LINES, 0)]),
-      Home: () => choose(lines[0]),
-      End: () => choose(lines[lines.length - 1]),
-      ArrowRight: () => (holds(node) > 0 && !node.open ? setOpen(node, true) : choose(lines[at + 1])),
-      ArrowLeft: () => (holds(node) > 0 && node.open ? setOpen(node, false) : choose(node.above)),
-      Enter: () => holds(node) > 0 && setOpen(node, !node.open),
+    const above = node.above ? lines.indexOf(node.above) : -1;
+    const place = {
+      at,
+      count: lines.length,
+      page: LINES,
+      parent: holds(node) > 0,
+      closed: !node.open,
+      above,
     };
-    const act = go[event.key === " " ? "Enter" : event.key];
-    if (!act) return;
-    act();
+    const does = act(event, place);
+    if (!does) return;
+    if ("go" in does) choose(lines[does.go]);
+    else if ("open" in does) setOpen(node, does.open);
     event.preventDefault();
   };
   const shown = lines.slice(from, from + LINES + 10);

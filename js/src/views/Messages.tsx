@@ -4,6 +4,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { conversation } from "../core/conversation";
 import { Heights } from "../core/heights";
+import { act } from "../core/keys";
 import { Spoken } from "./Spoken";
 import type { ViewState } from "./state";
 
@@ -25,13 +26,6 @@ export function Messages({ view }: { view: ViewState }) {
     store.version.value;
     const found = conversation(store.table, view.layout.value.order);
     heights.rows = found.map((line) => line.row);
-    return found;
-  });
-  const agents = useComputed(() => {
-    const found = new Map<number, number>();
-    const { agent } = store.table.col;
-    for (const { row } of lines.value)
-      if (agent[row] && !found.has(agent[row])) found.set(agent[row], found.size);
     return found;
   });
   store.contents.value;
@@ -58,12 +52,17 @@ export function Messages({ view }: { view: ViewState }) {
     const on = event.target as HTMLElement;
     if (on !== event.currentTarget && on.tagName !== "ARTICLE") return;
     const page = Math.max(1, heights.at(top.value + screen) - heights.at(top.value) - 1);
-    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page };
-    const from = at < 0 ? first - 1 : at;
-    const to =
-      { Home: 0, End: all.length - 1 }[event.key] ?? (steps[event.key] ? from + steps[event.key] : undefined);
-    if (to === undefined || all.length === 0) return;
-    const index = Math.max(0, Math.min(to, all.length - 1));
+    const place = {
+      at: at < 0 ? first - 1 : at,
+      count: all.length,
+      page,
+      parent: false,
+      closed: false,
+      above: -1,
+    };
+    const does = act(event, place);
+    if (!does || !("go" in does)) return;
+    const index = does.go;
     view.select(all[index].row);
     bring(index, true);
     event.preventDefault();
@@ -137,14 +136,10 @@ export function Messages({ view }: { view: ViewState }) {
           tabIndex={first + i === stop ? 0 : -1}
           onClick={() => view.select(line.row)}
         >
-          <Spoken view={view} line={line} next={all[first + i + 1]} colour={colour(line.row)} />
+          <Spoken view={view} line={line} />
         </article>
       ))}
       <div style={{ height: `${heights.offset(all.length) - heights.offset(last + 1)}px` }} />
     </div>
   );
-
-  function colour(row: number): number {
-    return (agents.value.get(store.table.col.agent[row]) ?? 0) % 6;
-  }
 }

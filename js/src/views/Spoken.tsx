@@ -3,294 +3,186 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Said } from "../core/chat";
-import { type Content, visible } from "../core/content";
-import { handover, type Line, spoken, verdict } from "../core/conversation";
+import { visible } from "../core/content";
+import { type Line, spoken } from "../core/conversation";
 import { above } from "../core/failure";
 import { duration } from "../core/format";
 import { toJson } from "../core/json";
 import { KINDS, STATUSES } from "../wire";
-import { Body, Chat } from "./Chat";
+import { Chat, Message } from "./Chat";
 import type { ViewState } from "./state";
-import { Arguments, Data, oneLine, Text } from "./Value";
+import { Data, oneLine, oneLineOf } from "./Value";
 
+const AGENT = KINDS.indexOf("agent");
 const TOOL = KINDS.indexOf("tool");
-const FIRST_LIMIT = 1_200;
 
 interface Props {
   view: ViewState;
   line: Line;
-  /** The one after it. */
-  next: Line | undefined;
-  /** The agent's colour. */
-  colour: number;
 }
 
 export function Spoken(props: Props) {
-  switch (props.line.as) {
-    case "message":
-      return <AgentMessage {...props} />;
-    case "call":
-      return <ToolCall {...props} />;
-    case "handoff":
-      return <Handover {...props} />;
-    case "verdict":
-      return <Verdict {...props} />;
-    case "run":
-      return (
-        <Divider view={props.view} line={props.line}>
-          {props.view.store.table.text("name", props.line.row)}
-        </Divider>
-      );
-    default:
-      return <Step {...props} />;
-  }
+  const { view, line } = props;
+  if (line.as === "message") return <AgentMessage {...props} />;
+  if (line.as === "step") return <Step {...props} />;
+  const name = view.store.table.text("name", line.row);
+  const { from_agent: from, to_agent: to } = view.store.content(line.row)?.attributes ?? {};
+  return (
+    <div class="agtr-divider">
+      <span dir="auto">{from && to ? `${oneLine(from)} handed over to ${oneLine(to)}` : name}</span>
+    </div>
+  );
 }
 
-function AgentMessage({ view, line, next, colour }: Props) {
+function AgentMessage({ view, line }: Props) {
+  const { row } = line;
   const { store } = view;
   const { table } = store;
-  const { row } = line;
   const content = store.content(row);
-  const { before, heard, said } = content ? spoken(content) : { before: [], heard: [], said: [] };
+  const { before, heard, said } = spoken(content ?? {});
   const agent = table.text("agent", row) || "model";
-  const role = table.text("role", row);
-  const follows = next !== undefined && table.col.parent[next.row] === table.col.parent[row];
-  // A call that is a step of its own comes next.
+  const owner = above(table, row, AGENT);
   const own = said.filter(
-    (one) => one.role !== "handoff" && (one.role !== "tool call" || one.result || !follows),
+    ({ role, result }) => role !== "handoff" && (role !== "tool call" || result || !line.calls),
   );
   return (
     <>
-      {before.length > 0 && <History said={before} />}
+      {before.length > 0 && (
+        <div class="agtr-say">
+          <Chat said={before} earlier={before.length} />
+        </div>
+      )}
       {heard
         .filter((one) => !isAsked(view, row, one))
         .map((one, i) => (
-          <div key={i} class={`agtr-say agtr-r-${one.role.replace(/\W+/g, "-").slice(0, 40)}`}>
+          <div key={i} class="agtr-say agtr-heard">
             <p class="agtr-from">
               <b>{visible(one.role)}</b> <span dir="auto">to {agent}</span>
             </p>
-            <Words said={one} />
+            <Message said={one} bare />
           </div>
         ))}
-      <div class={`agtr-say agtr-a${colour}`}>
-        <p class="agtr-from">
-          <b dir="auto">{agent}</b>
-          {role && (
-            <span class="agtr-role" dir="auto">
-              {role}
-            </span>
-          )}
-          <When view={view} row={row} />
-        </p>
+      <Say
+        view={view}
+        line={line}
+        head={
+          <>
+            <b dir="auto">{agent}</b>
+            {owner >= 0 && table.col.role[owner] > 0 && (
+              <span class="agtr-role" dir="auto">
+                {table.text("role", owner)}
+              </span>
+            )}
+          </>
+        }
+      >
         {own.map((one, i) => (
-          <Words key={i} said={one} />
+          <Message key={i} said={one} bare={one.role === "assistant"} />
         ))}
-        {!content && <Preview view={view} row={row} />}
-        <Wrong view={view} row={row} content={content} />
-      </div>
+      </Say>
     </>
   );
 }
 
 /** An agent used as a tool is asked with the arguments that stand above it already. */
-function isAsked(view: ViewState, row: number, said: Said): boolean {
-  const { store } = view;
-  const tool = above(store.table, row, TOOL);
-  const asked = tool < 0 ? undefined : store.content(tool)?.input;
+function isAsked(view: ViewState, row: number, { text }: Said): boolean {
+  const tool = above(view.store.table, row, TOOL);
+  const asked = tool < 0 ? undefined : view.store.content(tool)?.input;
   return (
-    typeof said.text === "string" &&
+    text !== undefined &&
     asked !== undefined &&
-    toJson(asked, 20_000).includes(JSON.stringify(said.text).slice(1, -1).slice(0, 200))
+    toJson(asked, 9_000).includes(toJson(text).slice(1, 200).replace(/"$/, ""))
   );
 }
 
-function History({ said }: { said: Said[] }) {
+/** A call, a verdict or another step: what it was given and what came of it, folded. */
+function Step({ view, line }: Props) {
+  const { row } = line;
+  const { table } = view.store;
   const open = useSignal(false);
-  return (
-    <div class="agtr-say">
+  const { input, output, attributes } = view.store.content(row) ?? {};
+  const kind = KINDS[table.col.kind[row]];
+  const failed = STATUSES[table.col.status[row]] === "error";
+  const result = output ?? (failed ? undefined : attributes?.output_info);
+  const head = (
+    <>
       <button
         type="button"
-        class="agtr-earlier"
+        class="agtr-twisty"
         aria-expanded={open.value}
+        aria-label={`Open ${table.text("name", row)}`}
         onClick={() => {
           open.value = !open.value;
         }}
       >
-        {said.length} earlier messages
+        {open.value ? "\u25be" : "\u25b8"}
       </button>
-      {open.value && <Chat said={said} />}
-    </div>
+      {kind !== "tool" && <span>{kind}</span>}
+      <b class={`agtr-called${failed ? " agtr-bad" : ""}`} dir="auto">
+        {table.text("name", row)}
+      </b>
+      {!open.value && (
+        <span class="agtr-args" dir="auto">
+          {input === undefined ? !failed && table.text("note", row) : oneLineOf(input)}
+        </span>
+      )}
+    </>
   );
-}
-
-function Words({ said }: { said: Said }) {
-  const { role, name, result } = said;
-  if (role === "tool call") {
-    return (
-      <p class="agtr-call">
-        <b dir="auto">{visible(name ?? "")}</b> <Arguments value={said.value ?? said.text} />
-        {result && (
-          <span class="agtr-told" dir="auto">
-            {oneLine(result.text ?? result.value ?? result.media?.join(", "))}
-          </span>
-        )}
-      </p>
-    );
-  }
-  const odd = role === "reasoning" || role === "refusal";
   return (
-    <div class={odd ? `agtr-${role}` : undefined}>
-      {odd && <span class="agtr-who">{role}</span>}
-      <Body said={said} limit={FIRST_LIMIT} />
-    </div>
-  );
-}
-
-function ToolCall({ view, line, colour }: Props) {
-  const { table } = view.store;
-  const { row } = line;
-  const open = useSignal(false);
-  const content = view.store.content(row);
-  const { input, output } = content ?? {};
-  const failed = STATUSES[table.col.status[row]] === "error";
-  return (
-    <div class={`agtr-say agtr-a${colour}`}>
-      <p class={`agtr-call${failed ? " agtr-failed" : ""}`}>
-        <button
-          type="button"
-          class="agtr-twisty"
-          aria-expanded={open.value}
-          aria-label={`Arguments and result of ${table.text("name", row)}`}
-          onClick={() => {
-            open.value = !open.value;
-          }}
-        >
-          {open.value ? "\u25be" : "\u25b8"}
-        </button>
-        <b dir="auto">{table.text("name", row)}</b>
-        {!open.value && (
-          <span class="agtr-args">
-            <Arguments value={input} />
-          </span>
-        )}
-        <When view={view} row={row} />
-      </p>
+    <Say view={view} line={line} head={head}>
       {open.value ? (
         <div class="agtr-result">
-          {input !== undefined && <Data value={input} />}
-          {output !== undefined && (
-            <>
-              <span class="agtr-who">{failed ? "what the model was told" : "result"}</span>
-              <Data value={output} />
-            </>
-          )}
+          <Data value={input ?? ""} />
+          <span class="agtr-who">{failed ? "what the model was told" : "result"}</span>
+          <Data value={result ?? ""} />
         </div>
       ) : (
-        output !== undefined && (
+        result !== undefined && (
           <p class="agtr-told" dir="auto">
-            {oneLine(output)}
+            {oneLine(result)}
           </p>
         )
       )}
-      {!content && <Preview view={view} row={row} />}
-      <Wrong view={view} row={row} content={content} />
-    </div>
+    </Say>
   );
 }
 
-function Handover({ view, line }: Props) {
+interface SayProps {
+  view: ViewState;
+  line: Line;
+  head: ComponentChildren;
+  children: ComponentChildren;
+}
+
+/** What one agent says or does: at the side when, below it what went wrong. */
+function Say({ view, line, head, children }: SayProps) {
   const { store } = view;
-  const [from, to] = handover(store.content(line.row), store.table.text("name", line.row));
+  const { row, voice } = line;
+  const { start, end, status } = store.table.col;
+  const word = STATUSES[status[row]];
+  const content = store.content(row);
+  const preview = store.table.text("preview", row);
   return (
-    <Divider view={view} line={line}>
-      {from ? (
-        <>
-          <b dir="auto">{visible(from.slice(0, 200))}</b> handed over to{" "}
-          <b dir="auto">{visible(to.slice(0, 200))}</b>
-        </>
-      ) : (
-        visible(to)
-      )}
-      <Wrong view={view} row={line.row} content={store.content(line.row)} />
-    </Divider>
-  );
-}
-
-function Divider({ children }: { view: ViewState; line: Line; children: ComponentChildren }) {
-  return (
-    <div class="agtr-divider">
-      <span dir="auto">{children}</span>
-    </div>
-  );
-}
-
-function Verdict({ view, line }: Props) {
-  const { table } = view.store;
-  const content = view.store.content(line.row);
-  const info = verdict(content);
-  const tripped = content?.attributes?.triggered === true;
-  return (
-    <div class="agtr-say agtr-k-guardrail">
-      <p class={`agtr-call${tripped ? " agtr-failed" : ""}`}>
-        guardrail <b dir="auto">{table.text("name", line.row)}</b>{" "}
-        {table.text("note", line.row) || (tripped ? "tripped" : "")}
-        <When view={view} row={line.row} />
+    <div class={`agtr-say agtr-a${voice % 6}`}>
+      <p class="agtr-from">
+        {head}
+        <span class="agtr-when">
+          {duration(start[row] - view.axis.peek().from)}
+          <i>{end[row] >= start[row] ? duration(end[row] - start[row]) : "running"}</i>
+        </span>
       </p>
-      {info !== undefined && info !== null && (
+      {children}
+      {!content && (
         <p class="agtr-told" dir="auto">
-          {oneLine(info)}
+          {visible(preview) || (store.connected.value ? "\u2026" : "This was not kept here.")}
         </p>
       )}
-      <Wrong view={view} row={line.row} content={content} />
+      {word !== "ok" && word !== "running" && (
+        <p class={word === "error" ? "agtr-bad" : "agtr-warn"} dir="auto">
+          <b>{`${word === "error" ? "\u2715" : "\u2298"} ${word}`}</b>{" "}
+          {oneLine([content?.error?.type, content?.error?.message].filter(Boolean).join(": "))}
+        </p>
+      )}
     </div>
-  );
-}
-
-function Step({ view, line, colour }: Props) {
-  const { table } = view.store;
-  const content = view.store.content(line.row);
-  return (
-    <div class={`agtr-say agtr-a${colour}`}>
-      <p class="agtr-call">
-        {KINDS[table.col.kind[line.row]]} <b dir="auto">{table.text("name", line.row)}</b>
-        <When view={view} row={line.row} />
-      </p>
-      {typeof content?.output === "string" && <Text text={content.output} first={FIRST_LIMIT} />}
-      <Wrong view={view} row={line.row} content={content} />
-    </div>
-  );
-}
-
-function When({ view, row }: { view: ViewState; row: number }) {
-  const { start, end } = view.store.table.col;
-  return (
-    <span class="agtr-when">
-      {duration(start[row] - view.axis.peek().from)}
-      <i>{end[row] >= start[row] ? duration(end[row] - start[row]) : "running"}</i>
-    </span>
-  );
-}
-
-function Preview({ view, row }: { view: ViewState; row: number }) {
-  const { store } = view;
-  const line = store.table.text("preview", row);
-  return (
-    <p class="agtr-told" dir="auto">
-      {line ? visible(line) : store.connected.value ? "\u2026" : "This was not kept here."}
-    </p>
-  );
-}
-
-function Wrong({ view, row, content }: { view: ViewState; row: number; content: Content | undefined }) {
-  const { table } = view.store;
-  const status = STATUSES[table.col.status[row]];
-  if (status === "ok" || status === "running") return null;
-  const { type, message } = content?.error ?? {};
-  const text = [type, message].filter(Boolean).join(": ") || table.text("note", row);
-  return (
-    <p class="agtr-wrong" dir="auto">
-      <span aria-hidden="true">{status === "error" ? "\u2715" : "\u2298"}</span> <b>{status}</b>{" "}
-      {oneLine(text)}
-    </p>
   );
 }

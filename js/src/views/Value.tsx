@@ -24,7 +24,7 @@ export function Data({ value }: { value: unknown }) {
   );
 }
 
-export function Text({ text, first = FIRST_LIMIT }: { text: string; first?: number }) {
+export function Text({ text, first = FIRST_LIMIT }: { text: string; first?: number | undefined }) {
   const limit = useSignal(first);
   if (text === "") return <p class="agtr-hint">empty text</p>;
   return (
@@ -68,25 +68,15 @@ export function Fields({ fields }: { fields: [string, Plain][] }) {
 }
 
 /** Arguments on one line. */
-export function Arguments({ value }: { value: unknown }) {
+export function oneLineOf(value: unknown): string {
   const given = typeof value === "string" ? (parsedText(value) ?? value) : value;
-  if (!isItem(given)) return <span dir="auto">{given === undefined ? "" : oneLine(given)}</span>;
-  return (
-    <>
-      {Object.entries(given)
-        .slice(0, 8)
-        .map(([key, part], i) => (
-          <span key={key} dir="auto">
-            {i > 0 && " \u00b7 "}
-            {visible(key)} <span class={`agtr-j-${kindOf(part)}`}>{oneLine(part, true)}</span>
-          </span>
-        ))}
-    </>
-  );
+  if (!isItem(given)) return oneLine(given);
+  const pairs = Object.entries(given).slice(0, 8);
+  return pairs.map(([key, part]) => `${visible(key)} ${oneLine(toJson(part, 400))}`).join(" \u00b7 ");
 }
 
 /** A value on one line. */
-export function oneLine(value: unknown, quoted = false): string {
-  const text = typeof value === "string" && !quoted ? value.slice(0, 400) : toJson(value, 400).slice(0, 400);
-  return visible(text).replace(/\s+/g, " ").slice(0, 240);
+export function oneLine(value: unknown): string {
+  const text = typeof value === "string" ? value : toJson(value, 400);
+  return visible(text.slice(0, 400)).replace(/\s+/g, " ").slice(0, 240);
 }
