@@ -79,7 +79,8 @@ def savings_chart(found: Latency) -> alt.LayerChart | alt.FacetChart:
     caption = "Pale: its part of the critical path, which is the most that could be saved"
     heading = alt.Title("What could be saved", subtitle=caption, anchor="start", subtitleColor="#535c67")
     chart = alt.layer(*layers).properties(width=460, title=heading).configure_view(stroke=None)
-    return as_picture(chart)
+    picture: alt.LayerChart | alt.FacetChart = as_picture(chart)
+    return picture
 
 
 def _many(traces: int) -> str:

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from agenttrace_nb.views import payloads, wire
 from agenttrace_nb.views.content import gist
+from agenttrace_nb.views.declared import declared
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
+from agenttrace_nb.views.stored import where
+from agenttrace_nb.views.timings import timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agenttrace_nb.spans import CellRun, Span, Trace
     from agenttrace_nb.views.headline import Headline
+    from agenttrace_nb.views.timings import Timings
+
 PUSHED_LIMIT_BYTES = 512 * 1024
 ENCODED_LIMIT_BYTES = 4 * 1024 * 1024
 PREVIEWS_LIMIT_CHARACTERS = 1_000_000
@@ -31,6 +36,10 @@ class Source(Protocol):
     def run(self) -> CellRun | Trace:
         """The run, or a trace on its own."""
 
+    @property
+    def traces(self) -> Sequence[Trace]:
+        """Its traces: what their agents were declared to be."""
+
     def sync(self) -> list[Span]:
         """Return the spans that changed since the last call."""
 
@@ -40,6 +49,7 @@ class Finished:
 
     def __init__(self, run: CellRun | Trace, traces: Sequence[Trace]) -> None:
         self.run = run
+        self.traces = traces
         self._spans: list[Span] = [span for trace in traces for span in trace.spans]
 
     def sync(self) -> list[Span]:
@@ -69,6 +79,8 @@ class Feed:
         self.lock = threading.RLock()
         self.rows = Rows()
         self.notes: list[str] = []
+        self.run_id: Callable[[], str | None] = lambda: None
+        """Tells the id of the MLflow run once it is known."""
         self._source = source
         self._keep_all = keep_all
         self._clock_ns = clock_ns
@@ -89,6 +101,9 @@ class Feed:
         self._encoded_bytes = 0
         self._whole_frame_bytes = 0
         self._since_whole_bytes = 0
+        self._timings: Timings | None = None
+        self._timings_new = False
+        self._more_head: dict[str, object] = {}
 
     @property
     def run(self) -> CellRun | Trace:
@@ -104,10 +119,26 @@ class Feed:
         """Take in what has happened; spend at most ``work_s`` seconds on content (``None``: until all is done)."""
         with self.lock:
             changed = self.rows.take(self._source.sync())
+            if changed:
+                self._timings, self._more_head = None, {}
             self._changed.update(changed)
             self._due.extend(row for row in changed if row not in self._is_due)
             self._is_due.update(changed)
             self._make_payloads(work_s)
+
+    def measure(self) -> None:
+        """Work out where the time went and what was declared, if the run is over; later frames say it."""
+        with self.lock:
+            if self.run.end_ns is None or self._timings is not None:
+                return
+            self._timings, self._timings_new = timings(self.rows, self.run.start_ns), True
+            self._more_head = {"latency": self._timings.head, **declared(self._source.traces)}
+
+    def opened(self) -> None:
+        """Take note that a browser has opened with a snapshot: the next frame builds on it."""
+        with self.lock:
+            self._seq = max(self._seq, 1)
+            self._note_sent(self._head())
 
     def patch(self, *, heartbeat: bool = False) -> bytes | None:
         """Return a frame with what changed since the last one; ``None`` where nothing did.
@@ -118,7 +149,8 @@ class Feed:
         """
         with self.lock:
             head = self._head()
-            if not (self._changed or self._payload_new or self._preview_new or heartbeat or head != self._head_sent):
+            new = self._changed or self._payload_new or self._preview_new or self._timings_new
+            if not (new or heartbeat or head != self._head_sent):
                 return None
             if self._seq == 0 or self._since_whole_bytes > self._whole_frame_bytes:
                 data = self._frame(base=0, seq=self._seq + 1, head=head)
@@ -127,11 +159,7 @@ class Feed:
                 data = self._frame(base=self._seq, seq=self._seq + 1, head=head)
                 self._since_whole_bytes += len(data)
             self._seq += 1
-            self._strings_sent = len(self._strings.texts)
-            self._changed.clear()
-            self._payload_new.clear()
-            self._preview_new.clear()
-            self._head_sent = head
+            self._note_sent(head)
             return data
 
     def snapshot(self) -> bytes:
@@ -147,9 +175,21 @@ class Feed:
             data = self._make.whole(row)
         return [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
 
+    def _note_sent(self, head: dict[str, object]) -> None:
+        self._strings_sent = len(self._strings.texts)
+        self._changed.clear()
+        self._payload_new.clear()
+        self._preview_new.clear()
+        self._timings_new = False
+        self._head_sent = head
+
     def _head(self) -> dict[str, object]:
         run = self.run
-        return wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes)
+        place = where(run, self.run_id())
+        if place and self._keep_all:
+            place.pop("command", None)  # a page is read on other machines too
+        known = wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes, mlflow=place)
+        return {**known, **self._more_head}
 
     def _frame(self, *, base: int, seq: int, head: dict[str, object]) -> bytes:
         everything = base == 0
@@ -161,6 +201,7 @@ class Feed:
             strings=self._strings, strings_at=0 if everything else self._strings_sent, run=head,
             payloads=kept if everything else {row: kept[row] for row in sorted(self._payload_new) if row in kept},
             previews=lines if everything else {row: lines[row] for row in sorted(self._preview_new)},
+            timings=self._timings if everything or self._timings_new else None,
         )  # fmt: skip
 
     def _make_payloads(self, work_s: float | None) -> None:

@@ -89,6 +89,7 @@ def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
     """
     feed = Feed(Finished(run, traces), keep_all=True)
     feed.pull(work_s=None)
+    feed.measure()
     return document(
         Document(
             title=feed.headline().title,

@@ -62,6 +62,7 @@ def _frames(traces: list[Trace]) -> Iterator[tuple[int, bytes]]:
     for row, trace in enumerate(traces):
         feed = Feed(Finished(trace, [trace]), keep_all=True)
         feed.pull(work_s=None)
+        feed.measure()
         frame = feed.snapshot()
         if len(frame) <= RUN_LIMIT_BYTES and spent + len(frame) <= PAGE_LIMIT_BYTES:
             spent += len(frame)

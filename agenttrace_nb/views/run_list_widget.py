@@ -69,4 +69,5 @@ class RunListWidget(BesideTwin):
         trace = self.listed.traces[row]
         feed = Feed(Finished(trace, [trace]))
         feed.pull(work_s=OPEN_WORK_S)
+        feed.measure()
         return TraceWidget(feed)

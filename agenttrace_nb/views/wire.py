@@ -214,6 +214,7 @@ def _row_columns(
         column("tokens_in", "i4", (whole(s.input_tokens) for s in spans)),
         column("tokens_out", "i4", (whole(s.output_tokens) for s in spans)),
         column("cost", "f8", (real(s.cost_usd) for s in spans)),
+        *timed,
     ]
 
 

@@ -17,6 +17,7 @@ from views.hostile import hostile_run
 from views.sample_lists import small
 from views.sample_runs import START_NS, planner_executor
 
+from agenttrace_nb.analysis.latency_measure import timed
 from agenttrace_nb.spans import SpanKind, Status
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
@@ -64,9 +65,14 @@ def whole_frame() -> tuple[bytes, dict[str, Any]]:
     run, traces = planner_executor()
     feed = Feed(Finished(run, traces))
     feed.pull(work_s=None)
+    feed.measure()
     data = feed.patch()
     assert data is not None
-    return data, {"rows": [_row(feed, row) for row in range(len(feed.rows))], "title": feed.headline().title}
+    rows = [_row(feed, row) for row in range(len(feed.rows))]
+    found = timed(feed.rows.spans)
+    for row, own, critical in zip(rows, found.self_ns, found.critical_ns, strict=True):
+        row |= {"self": None if own is None else own / 1e6, "critical": None if critical is None else critical / 1e6}
+    return data, {"rows": rows, "title": feed.headline().title}
 
 
 def live_frames() -> tuple[list[bytes], dict[str, Any]]:
@@ -87,6 +93,7 @@ def hostile_frame() -> bytes:
     run, traces = hostile_run()
     feed = Feed(Finished(run, traces), keep_all=True)
     feed.pull(work_s=None)
+    feed.measure()
     return feed.snapshot()
 
 

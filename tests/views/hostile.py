@@ -10,7 +10,7 @@ from typing import Any
 
 from views.sample_runs import START_NS, Build
 
-from agenttrace_nb.spans import CellRun, SpanError, SpanKind, Status, Trace
+from agenttrace_nb.spans import Agent, CellRun, SpanError, SpanKind, Status, Trace
 
 RUN = "window.agtrHacked=1"
 MARKUP = (
@@ -65,6 +65,15 @@ def texts() -> tuple[str, ...]:
     return (*MARKUP, *CONTROL, *SCRIPTS)
 
 
+def _declared(text: str) -> Agent:
+    tool = {"name": text, "description": text, "parameters": {text: [text, {"a": text}]}}
+    named = [{"agent": text, "name": text, "stage": text}, {"agent": text + text}]
+    return Agent(
+        name=text, role=text, instructions=text, model=text, tools=[tool], handoffs=named, guardrails=named[:1],
+        output_type=text, model_settings={text: text},
+    )  # fmt: skip
+
+
 def hostile_run(*, large: bool = False) -> tuple[CellRun, list[Trace]]:
     """A run in which every text that can be hostile is: names, roles, models, errors, content, keys."""
     b = Build(name=MARKUP[0])
@@ -82,6 +91,7 @@ def hostile_run(*, large: bool = False) -> tuple[CellRun, list[Trace]]:
     for at, content in enumerate(contents + ([LARGE] if large else [])):
         b.add(SpanKind.TOOL, f"content {at}", 100 + at, 101 + at, root, content_in=content, content_out=content)
     trace = b.close(1000, Status.ERROR)
+    trace.agents = {text: _declared(text) for text in texts()}
     run = CellRun(
         key="<script>", name=MARKUP[0], start_ns=START_NS, end_ns=trace.end_ns, status=Status.ERROR, arch=MARKUP[1],
         case=CONTROL[0], trial=MARKUP[3], error=SpanError(MARKUP[2], MARKUP[4]), trace_ids=[trace.trace_id],
