@@ -69,6 +69,7 @@ class TrackingServer:
         ]  # fmt: skip
         own = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         own["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        own["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # nine more processes, and nothing here needs them
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 words,
