@@ -54,8 +54,6 @@ def trace_id_of(sdk_trace_id: str) -> str:
 
     Examples
     --------
-    >>> trace_id_of("trace_" + "a" * 32)
-    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
     >>> trace_id_of("my own id")
     'a01932a9a3c84c54d473ec20182faff1'
     """
@@ -303,8 +301,8 @@ class Trace(_Period):
         ----------
         rows
             OpenAI chat messages: ``role`` (system, user, assistant, tool), ``content``, ``tool_calls``,
-            ``tool_call_id``; optional ``agent``. Each assistant message becomes an LLM span, each tool message a tool
-            span. Times count messages, in nanoseconds from 0: they order the spans and measure nothing.
+            ``tool_call_id``; optional ``agent``. A row with ``agent`` and no role is that agent's message. Assistant
+            messages become LLM spans, tool messages tool spans. Times are the rows' numbers and measure nothing.
         name
             Name of the trace.
 
@@ -380,20 +378,22 @@ def _from_messages(given: Iterable[Any], name: str) -> Trace:
     trace_id = hashlib.sha256(repr((name, rows)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     over: dict[str, Any] = {"trace_id": trace_id, "start_ns": 0, "end_ns": len(rows), "status": Status.OK}
     root = Span(**over, span_id=trace_id[:16], kind=SpanKind.WORKFLOW, name=name)
-    trace, tools = Trace(**over, name=name, spans=[root]), dict[str, str]()
+    trace, tools = Trace(**over, name=name, spans=[root]), dict[str, Any]()
     for at, row in enumerate(rows):
-        role = row.get("role") if isinstance(row, dict) else f"none, in a {type(row).__name__}"
+        known = isinstance(row, dict)
+        role = row.get("role", row.get("agent") and "assistant") if known else f"none, in a {type(row).__name__}"
         if role not in _CHAT_ROLES:
             msg = f"rows[{at}]: a chat message's role must be one of {', '.join(_CHAT_ROLES)}; this one's is {role!r}"
             raise ValueError(msg)
-        for call in row.get("tool_calls") or ():
-            tools[str(call.get("id"))] = call.get("function", {}).get("name") or "tool"
-        its = {**over, "parent_id": root.span_id, "start_ns": at, "end_ns": at + 1}
+        tools |= {str(call.get("id")): call.get("function") or {} for call in row.get("tool_calls") or ()}
+        its = {**over, "parent_id": root.span_id, "start_ns": at, "end_ns": at + 1, "attributes": {"row": at}}
         its |= {"span_id": span_id_of(f"{trace_id}/{at}"), "agent": row.get("agent", "assistant")}
         if role == "assistant":
             prompt = Lazy(partial(rows.__getitem__, slice(at)))  # a copy for each would be quadratic
             trace.spans.append(Span(**its, kind=SpanKind.LLM, name="llm", content_in=prompt, content_out=[row]))
         elif role == "tool":
-            tool = tools.get(str(row.get("tool_call_id")), "tool")
-            trace.spans.append(Span(**its, kind=SpanKind.TOOL, name=tool, content_out=row.get("content")))
+            call = tools.get(call_id := str(row.get("tool_call_id")), {})
+            its["content_in"], its["attributes"]["call_id"] = call.get("arguments"), call_id
+            its |= {"name": call.get("name") or "tool", "content_out": row.get("content")}
+            trace.spans.append(Span(**its, kind=SpanKind.TOOL))
     return trace
