@@ -59,7 +59,7 @@ def bca(
     >>> found.value, found.low < 3 < found.high
     (3.0, True)
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     data = np.asarray(rows, dtype=float)
     n = data.shape[0]
@@ -74,14 +74,14 @@ def bca(
     if np.ptp(drawn) == 0:
         return Bootstrapped(value, value, value)
     below = (np.mean(drawn < value) + np.mean(drawn <= value)) / 2
-    bias = float(norm.ppf(np.clip(below, 1 / drawn.size, 1 - 1 / drawn.size)))
+    bias = float(ndtri(np.clip(below, 1 / drawn.size, 1 - 1 / drawn.size)))
     pull = left_out.mean() - left_out
     spread = float((pull**2).sum()) ** 1.5
     acceleration = float((pull**3).sum()) / (6 * spread) if spread else 0.0
     ends = []
     for side in (-1, 1):
         z = bias + side * _reach(n, level)
-        ends.append(float(norm.cdf(bias + z / (1 - acceleration * z))))
+        ends.append(float(ndtr(bias + z / (1 - acceleration * z))))
     low, high = np.quantile(drawn, np.clip(ends, 0.0, 1.0))
     return Bootstrapped(value, float(low), float(high))
 
@@ -130,9 +130,9 @@ def bootstrap_quantile(
 
 
 def _reach(n: int, level: float) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return math.sqrt(n / (n - 1)) * float(t.ppf((1 + level) / 2, n - 1))
+    return math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, (1 + level) / 2))
 
 
 def _enough(n: int) -> int:
@@ -144,8 +144,8 @@ def _drawn(data: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.f
     n, totals, left = data.shape[0], [], resamples
     while left:
         rows = min(left, max(_DRAWN_AT_ONCE // n, 1))
-        counts = _counted(rng.integers(0, n, (rows, n)), n)
-        totals.append(counts @ data)
+        picks = rng.integers(0, n, (rows, n), dtype=np.int32)
+        totals.append(np.stack([column[picks].sum(axis=1) for column in data.T], axis=1))
         left -= rows
     return np.concatenate(totals)
 

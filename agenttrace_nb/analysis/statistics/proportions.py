@@ -79,11 +79,11 @@ def clustered_error(values: ArrayLike, cases: Sequence[object], *, corrected: bo
     return error * math.sqrt(sums.size / (sums.size - 1)) if corrected else error
 
 
-def t_interval(estimate: float, error: float, degrees: int, level: float = 0.95) -> Interval:
+def t_interval(estimate: float, error: float, degrees: float, level: float = 0.95) -> Interval:
     """Return Student's interval about an estimate."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    half = float(t.ppf((1 + level) / 2, degrees)) * error
+    half = float(stdtrit(degrees, (1 + level) / 2)) * error
     return estimate - half, estimate + half
 
 

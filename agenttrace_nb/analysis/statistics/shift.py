@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _EXACT_CASES = 100
 _EXACT_PAIRS = 2_500
 _SORTED_PAIRS = 250_000
-_BISECTIONS = 60
+_BISECTIONS = 42  # to a part in 4e12 of the range
 
 
 class Shift(NamedTuple):
@@ -115,7 +115,8 @@ class _Counted:
 
 def _from_order(at: Callable[[int], float], pairs: int, cut: int) -> Shift:
     """Return the median of ordered values and the cut-th from either end; ``cut`` 0 means no interval."""
-    middle = (at((pairs - 1) // 2) + at(pairs // 2)) / 2
+    # Among hundreds of thousands of pairs the two middle ones are neighbours: one of them will do.
+    middle = at(pairs // 2) if pairs > _SORTED_PAIRS else (at((pairs - 1) // 2) + at(pairs // 2)) / 2
     if cut < 1:
         return Shift(middle, -math.inf, math.inf)
     return Shift(middle, at(cut - 1), at(pairs - cut))
@@ -155,6 +156,6 @@ def _null_of_rank_sum(n: int, m: int) -> NDArray[np.float64]:
 
 
 def _normal(level: float) -> float:
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.ppf((1 + level) / 2))
+    return float(ndtri((1 + level) / 2))

@@ -54,11 +54,11 @@ def tost(estimate: float, error: float, degrees: float, margin: float) -> float:
     >>> round(tost(0.0, 0.01, 40, 0.03), 4)
     0.0023
     """
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     if error == 0:
         return 0.0 if abs(estimate) < margin else 1.0
-    return float(max(t.sf((estimate + margin) / error, degrees), t.sf((margin - estimate) / error, degrees)))
+    return float(max(stdtr(degrees, -(estimate + margin) / error), stdtr(degrees, (estimate - margin) / error)))
 
 
 def _reach(alpha: float, power: float) -> float:

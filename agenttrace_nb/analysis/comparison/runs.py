@@ -1,0 +1,323 @@
+"""Runs as they are compared: read from traces or any frame, with everything that was left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
+from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
+from agenttrace_nb.config import OptionError, did_you_mean
+from agenttrace_nb.spans import SpanKind, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+NOT_ENDED = ("cancelled", "interrupted", "running")
+_ABOUT_A_RUN = ("trace_id", "run_id", "arch", "case", "trial", "status", "started_at")
+_MOST_GROUPS = 20
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: its group, its case, and what is known of it. What is not known is NaN."""
+
+    group: str
+    case: str | None
+    trial: str | None
+    status: str | None
+    traces: list[str]
+    figures: dict[str, float]
+
+
+@dataclass(slots=True)
+class Runs:
+    """All runs that are compared.
+
+    Attributes
+    ----------
+    by
+        The tag that tells the groups apart.
+    metrics
+        What they are compared by.
+    groups
+        Names of the groups, the baseline first.
+    runs
+        The runs that ended.
+    notes
+        What was left out, added up or taken together, each in a sentence.
+    """
+
+    by: str
+    metrics: list[Metric]
+    groups: list[str] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | None, baseline: str | None) -> Runs:
+    """Return the runs of a set of traces or of a frame.
+
+    Raises
+    ------
+    OptionError
+        If there is nothing to compare, or an argument names what is not there.
+    """
+    for name, value in (("by", by), ("case", case)):
+        if not (isinstance(value, str) and value) and not (name == "case" and value is None):
+            msg = f"{name}={value!r} is not allowed; it must be the name of a tag or of a column"
+            raise OptionError(msg)
+    notes: list[str] = []
+    columns = _columns(_frame_of(traces, by, case, notes), by, case, metrics)
+    runs = Runs(by, columns.metrics, notes=notes)
+    rows = _rows(columns, runs)
+    runs.runs = _ended(_by_run(rows, runs), runs)
+    _say_repeated(runs)
+    runs.groups = _groups(runs, baseline)
+    return runs
+
+
+# ------------------------------------------------------------------------------------------------------- any frame
+
+
+@dataclass(slots=True)
+class _Columns:
+    metrics: list[Metric]
+    of: dict[str, list[Any]]
+    length: int
+    by: str
+    case: str | None
+
+
+def _frame_of(traces: Any, by: str, case: str | None, notes: list[str]) -> Any:
+    if isinstance(traces, Trace):
+        msg = "compare takes several traces, and this is one; at.search(...) gives a set"
+        raise OptionError(msg)
+    is_frame = (
+        hasattr(type(traces), "columns") or hasattr(traces, "__narwhals_dataframe__") or hasattr(traces, "to_arrow")
+    )
+    if isinstance(traces, Iterable) and not isinstance(traces, (TraceSet, str)) and not is_frame:
+        listed = list(traces)
+        if not all(isinstance(t, Trace) for t in listed):
+            other = next(t for t in listed if not isinstance(t, Trace))
+            msg = f"traces holds a {type(other).__name__}; it must be traces, a set that at.search gives, or a frame"
+            raise OptionError(msg)
+        traces = TraceSet(listed)
+    return _frame_of_traces(traces, by, case, notes) if isinstance(traces, TraceSet) else traces
+
+
+def _frame_of_traces(traces: TraceSet, by: str, case: str | None, notes: list[str]) -> pd.DataFrame:
+    if traces.truncated:
+        notes.append(f"only the newest {len(traces)} traces were read, and there are more: raise limit= of at.search")
+    frame = traces.traces()
+    for name in {by, case or by} - set(TRACE_COLUMNS):
+        frame[name] = [_label(t, name) for t in traces]
+    partly = [_cost_is_partial(t) for t in traces]
+    if any(partly):
+        frame.loc[partly, "cost_usd"] = None
+        notes.append(f"{sum(partly)} runs have calls without a price: their cost is unknown, not the sum of the rest")
+    return frame
+
+
+def _label(trace: Trace, name: str) -> str | None:
+    if name in trace.tags:
+        return trace.tags[name]
+    if name == "model":
+        return " + ".join(sorted({s.model for s in trace.spans if s.kind is SpanKind.LLM and s.model})) or None
+    value = getattr(trace, name, None) if name in ("session", "user", "name") else trace.metadata.get(name)
+    return None if value is None else str(value)
+
+
+def _cost_is_partial(trace: Trace) -> bool:
+    calls = [s for s in trace.spans if s.kind is SpanKind.LLM and s.output_tokens is not None]
+    return any(s.cost_usd is None for s in calls) and any(s.cost_usd is not None for s in calls)
+
+
+def _columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] | str) -> _Columns:
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(frame)
+    except TypeError:
+        msg = (
+            f"traces is a {type(frame).__name__}; it must be traces, a set that at.search gives, "
+            "or a frame (pandas, Polars, DuckDB and others)"
+        )
+        raise OptionError(msg) from None
+    names = list(table.collect_schema().names())
+    for what, name in (("by", by), ("case", case)):
+        if name is not None and name not in names and not (what == "case" and case == "case"):
+            msg = f"{what}={name!r}: there is no such tag or column; there are {', '.join(names)}."
+            raise OptionError(msg + did_you_mean(name, names))
+    taken = {by, *_ABOUT_A_RUN, *([case] if case else [])}
+    chosen = metrics_of(metrics, names, taken)
+    wanted = {c for m in chosen for c in m.columns} | {by, case, "status", "success", "run_id", "trace_id", "trial"}
+    table = table.select(*[name for name in names if name in wanted])
+    data = table.collect() if isinstance(table, nw.LazyFrame) else table
+    of = {name: _listed(data[name]) for name in data.columns}
+    return _Columns(chosen, of, len(data), by, case if case in of else None)
+
+
+def _listed(column: Any) -> list[Any]:
+    values, empty = column.to_list(), column.is_null().to_list()
+    return [None if is_empty else value for value, is_empty in zip(values, empty, strict=True)]
+
+
+def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
+    """Return the id and the content of each row whose group is known."""
+    if not columns.length:
+        msg = "there are no runs to compare; at.search(...) says what there is"
+        raise OptionError(msg)
+    nothing: list[Any] = [None] * columns.length
+    texts = {name: [_text(v) for v in columns.of.get(name, nothing)] for name in ("trial", "status", "run_id")}
+    ids = [_text(v) for v in columns.of.get("trace_id", nothing)]
+    cases = [_text(v) for v in columns.of[columns.case]] if columns.case else nothing
+    figures = {m.name: _figures(m, columns, into.notes) for m in _with_completed(columns, into)}
+    if "success" in columns.of and "success" not in figures:
+        figures["success"] = _success(columns)
+    found: list[tuple[str | None, Run]] = []
+    for i, value in enumerate(columns.of[columns.by]):
+        if (group := _text(value)) is None:
+            continue
+        values = {name: of[i] for name, of in figures.items()}
+        traces = [ids[i] or texts["run_id"][i] or f"row {i}"]
+        found.append((texts["run_id"][i], Run(group, cases[i], texts["trial"][i], texts["status"][i], traces, values)))
+    if not found:
+        msg = (
+            f"by={columns.by!r}: no run has this tag; run with %%trace_agents --{columns.by} NAME, or name another tag"
+        )
+        raise OptionError(msg)
+    if len(found) < columns.length:
+        into.notes.append(f"{columns.length - len(found)} runs have no {columns.by} and are left out")
+    return found
+
+
+def _with_completed(columns: _Columns, into: Runs) -> list[Metric]:
+    """Return the metrics; where nobody said of any run whether it succeeded, completing stands in for success."""
+    asked = {m.name for m in into.metrics}
+    if "success" in asked and all(v is None for v in columns.of["success"]) and "status" in columns.of:
+        stands_in = metrics_of("completed", columns.of, ())[0]
+        into.metrics = list(
+            {m.name: m for m in [stands_in if m.name == "success" else m for m in into.metrics]}.values()
+        )
+        into.notes.append("success was not said of any run; shown is which completed without error instead")
+    return into.metrics
+
+
+def _text(value: Any) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # whole numbers with gaps come as floats
+    return str(value).strip() or None
+
+
+def _figures(metric: Metric, columns: _Columns, notes: list[str]) -> list[float]:
+    if metric.name == "completed":
+        return [math.nan if s is None else float(_text(s) == "ok") for s in columns.of["status"]]
+    if metric.name == "success":
+        return _success(columns)
+    if metric.scale is Scale.PER_SUCCESS:
+        return [_number(v, metric.columns[0]) for v in columns.of[metric.columns[0]]]
+    parts = [[_number(v, name) for v in columns.of[name]] for name in metric.columns]
+    summed = [math.fsum(of) if not any(map(math.isnan, of)) else math.nan for of in zip(*parts, strict=True)]
+    if metric.scale is Scale.RATIO:
+        wrong = sum(v < 0 for v in summed)
+        if wrong:
+            notes.append(f"{wrong} runs have a negative {metric.label}: it counts as unknown")
+        summed = [v if not v < 0 else math.nan for v in summed]
+    return summed
+
+
+def _success(columns: _Columns) -> list[float]:
+    statuses = columns.of.get("status", [None] * columns.length)
+    pairs = zip(columns.of["success"], statuses, strict=True)
+    # A run that raised did not succeed.
+    return [_number(0.0 if said is None and _text(status) == "error" else said, "success") for said, status in pairs]
+
+
+def _number(value: Any, column: str) -> float:
+    try:
+        number = math.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        msg = f"column {column!r} holds {value!r}; to compare by it, it must hold numbers"
+        raise OptionError(msg) from None
+    return number if math.isfinite(number) else math.nan
+
+
+# ---------------------------------------------------------------------------------------------------- whole runs
+
+
+def _by_run(rows: list[tuple[str | None, Run]], into: Runs) -> list[Run]:
+    """Add up the traces of one run."""
+    whole: dict[tuple[str, str], Run] = {}
+    found: list[Run] = []
+    several: set[str] = set()
+    add = {m.name: _adding(m) for m in into.metrics} | {"success": _adding_rates}
+    for run_id, row in rows:
+        first = whole.get((row.group, run_id)) if run_id else None
+        if first is None:
+            found.append(row)
+            if run_id:
+                whole[row.group, run_id] = row
+            continue
+        several.add(str(run_id))
+        first.traces += row.traces
+        first.figures = {name: add[name](first.figures[name], value) for name, value in row.figures.items()}
+        if row.status != "ok":
+            first.status = row.status
+    if several:
+        into.notes.append(f"{len(several)} runs have several traces each: their figures were added up")
+    return found
+
+
+def _adding(metric: Metric) -> Callable[[float, float], float]:
+    return _adding_rates if metric.scale is Scale.RATE else float.__add__  # unknown and something is unknown
+
+
+def _adding_rates(a: float, b: float) -> float:
+    """Success is said of the run, so it is the same in all its traces; a run completed if all of them did."""
+    return b if math.isnan(a) else a if math.isnan(b) else min(a, b)
+
+
+def _ended(runs: list[Run], into: Runs) -> list[Run]:
+    kept = [run for run in runs if run.status not in NOT_ENDED]
+    if len(kept) < len(runs):
+        how = Counter(run.status for run in runs if run.status in NOT_ENDED)
+        said = ", ".join(f"{count} {status}" for status, count in sorted(how.items(), key=str))
+        into.notes.append(f"{len(runs) - len(kept)} runs did not come to their end ({said}) and are left out")
+    return kept
+
+
+def _say_repeated(into: Runs) -> None:
+    known = Counter((r.group, r.case, r.trial) for r in into.runs if r.case is not None and r.trial is not None)
+    repeated = [key for key, count in known.items() if count > 1]
+    if repeated:
+        group, case, trial = repeated[0]
+        more = f" and {len(repeated) - 1} others" if len(repeated) > 1 else ""
+        into.notes.append(
+            f"case {case}, trial {trial} of {group}{more} were recorded more than once: each counts as a trial"
+        )
+
+
+def _groups(runs: Runs, baseline: str | None) -> list[str]:
+    groups = sorted({run.group for run in runs.runs})
+    if baseline is not None and str(baseline) not in groups:
+        msg = f"baseline={baseline!r} is not there; {runs.by} is one of {', '.join(groups)}."
+        raise OptionError(msg + did_you_mean(str(baseline), groups))
+    if len(groups) < 2:  # noqa: PLR2004 - a comparison has two sides
+        only = f"all have {runs.by} {groups[0]}" if groups else "none of them came to its end"
+        msg = f"there is nothing to compare: of {len(runs.runs)} runs {only}; by= may name another tag"
+        raise OptionError(msg)
+    if len(groups) > _MOST_GROUPS:
+        msg = (
+            f"by={runs.by!r} has {len(groups)} values, more than the {_MOST_GROUPS} that can be compared at once; "
+            "select some of them first"
+        )
+        raise OptionError(msg)
+    return sorted(groups, key=lambda group: (group != str(baseline), group)) if baseline is not None else groups

@@ -1,0 +1,180 @@
+"""A comparison as HTML: the part that a notebook keeps, and a page of its own."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agenttrace_nb.analysis.comparison.words import Word
+from agenttrace_nb.config import OptionError
+from agenttrace_nb.views import comparison_charts as charts
+from agenttrace_nb.views.chart_style import svg
+from agenttrace_nb.views.comparison_cases import case_rows
+from agenttrace_nb.views.comparison_words import headline, how_to_read, name, sheets, tail_sheet
+from agenttrace_nb.views.safe_text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import altair as alt
+
+    from agenttrace_nb.analysis.comparison import Findings
+    from agenttrace_nb.views.comparison_words import Sheet
+
+_OURS = ".agtr-compare.agtr-compare"
+_CLASSES = {Word.BETTER.value: "agtr-better", Word.WORSE.value: "agtr-worse", Word.EQUIVALENT.value: "agtr-same"}
+_MARKS = {Word.BETTER.value: "▲ ", Word.WORSE.value: "▼ ", Word.EQUIVALENT.value: "= "}
+_COLOURS = {
+    "agtr-better": ("#1c7a56", "#4cc793"),
+    "agtr-worse": ("#bf2a21", "#ff7a70"),
+    "agtr-same": ("#2c62ad", "#7fb0f0"),
+}
+_DARK = ("[data-jp-theme-light=false] ", "[data-agtr-theme=dark] ")
+_STYLE = (
+    f"{_OURS}{{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums}}"
+    f"{_OURS} p{{margin:0 0 4px;font:inherit}}"
+    f"{_OURS} .agtr-wide{{overflow-x:auto;margin:6px 0 12px}}"
+    f"{_OURS} table{{border-collapse:collapse;margin:0;font:inherit;table-layout:auto}}"
+    f"{_OURS} caption{{text-align:left;font-weight:600;padding:2px 0;caption-side:top;color:inherit}}"
+    f"{_OURS} :is(thead,tr,td,th){{border:0!important;background:none!important}}"
+    f"{_OURS} :is(th,td){{padding:2px 18px 2px 0;text-align:left;white-space:nowrap;font-weight:400}}"
+    f"{_OURS} th{{opacity:.7;font-size:11.5px}}"
+    f"{_OURS} tbody tr:not(:first-child) td.agtr-first{{border-top:1px solid #8883!important}}"
+    f"{_OURS} :is(th,td).agtr-n{{text-align:right}}"
+    f"{_OURS} :is(.agtr-better,.agtr-worse,.agtr-same){{font-weight:600}}"
+    + "".join(
+        f"{_OURS} .{kind}{{color:{light}}}" + "".join(f"{where}{_OURS} .{kind}{{color:{dark}}}" for where in _DARK)
+        for kind, (light, dark) in _COLOURS.items()
+    )
+    + f"{_OURS} ul{{margin:2px 0 6px;padding-left:18px}}{_OURS} small{{opacity:.75}}"
+    f"{_OURS} summary{{cursor:pointer}}{_OURS} figure{{margin:14px 0;overflow-x:auto}}{_OURS} img{{max-width:none}}"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+body {{ margin: 0; padding: 24px; background: #fff; color: #1d2127; }}
+main {{ max-width: 1100px; margin: 0 auto; }}
+h1 {{ font: 600 20px/1.3 system-ui, sans-serif; margin: 0 0 12px; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e7e9ec; }} {dark} }}
+</style>
+</head>
+<body><main>
+<h1>{title}</h1>
+{inner}
+</main></body>
+</html>
+"""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def part(findings: Findings) -> str:
+    """Return the comparison as the part of a notebook; it reads well with all styles taken out."""
+    parts = [f"<p><strong>{escaped(headline(findings))}</strong></p>", _decided(findings)]
+    parts += [_table(sheet) for sheet in sheets(findings)]
+    return _wrapped([*parts, _notes(findings)])
+
+
+def page(findings: Findings) -> str:
+    """Return the comparison as one HTML file with its pictures; it runs nothing and fetches nothing."""
+    first, *rest = sheets(findings)
+    parts = [
+        f"<p>{escaped(headline(findings))}</p>",
+        _decided(findings),
+        _table(first),
+        _figure(lambda: charts.forest(findings), "Differences with intervals"),
+    ]
+    parts += [_table(sheet) for sheet in rest]
+    if tails := tail_sheet(findings):
+        parts.append(_table(tails))
+    parts.append(_figure(lambda: charts.pareto(findings), "Cost against quality"))
+    parts += [
+        _figure(lambda m=metric: charts.ecdf(findings, m.name), f"Distribution of {metric.label}")  # type: ignore[misc]
+        for metric in findings.metrics
+        if metric.unit not in ("", "share")
+    ]
+    parts += [_cases(findings, metric.name) for metric in findings.metrics]
+    inner = _wrapped([*filter(None, parts), _notes(findings)])
+    dark = "".join(f"{_OURS} .{kind} {{ color: {colour}; }}" for kind, (_, colour) in _COLOURS.items())
+    title = f"Comparison by {name(findings.by)}"
+    return _PAGE.format(policy=escaped(_POLICY), title=escaped(title), inner=inner, dark=dark)
+
+
+def write_page(path: str | Path, findings: Findings) -> Path:
+    """Write the page; return its absolute path."""
+    target = Path(path).expanduser().absolute()
+    target.write_text(page(findings), encoding="utf-8")
+    return target
+
+
+def _wrapped(parts: list[str]) -> str:
+    inner = "\n".join(filter(None, parts))
+    return f'<div class="agtr-compare"><style>{_STYLE}</style>\n{inner}\n</div>'
+
+
+def _decided(findings: Findings) -> str:
+    words = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
+    said = [(v.word.value, str(v)) for v in findings.verdicts if v.word in words]
+    if not said:
+        return "<p>No comparison found a difference; that is not to say that there is none.</p>"
+    lines = [
+        f'<li><span class="{_CLASSES[word]}">{_MARKS[word].strip()}</span> {escaped(text)}</li>' for word, text in said
+    ]
+    return f"<ul>{''.join(lines)}</ul>"
+
+
+def _table(sheet: Sheet) -> str:
+    heads = "".join(f"<th{_side(sheet, i)}>{escaped(head)}</th>" for i, head in enumerate(sheet.heads))
+    rows, before = [], None
+    for row in sheet.rows:
+        is_first, before = row[0] != before, row[0]
+        rows.append(f"<tr>{''.join(_cell(sheet, i, cell, is_first=is_first) for i, cell in enumerate(row))}</tr>")
+    caption = f"<caption>{escaped(sheet.title)}</caption>"
+    body = "\n".join(rows)
+    table = f"<table>{caption}\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+    return f'<div class="agtr-wide">{table}</div>'
+
+
+def _side(sheet: Sheet, column: int, more: str = "") -> str:
+    classes = " ".join(filter(None, ["agtr-n" if column >= sheet.texts else "", more]))
+    # Inline too: where a front end takes styles out but keeps these, its own rule would set all cells flush right.
+    align = "" if column >= sheet.texts else ' style="text-align:left"'
+    return (f' class="{classes}"' if classes else "") + align
+
+
+def _cell(sheet: Sheet, column: int, cell: str, *, is_first: bool) -> str:
+    is_verdict = sheet.heads[column] == "verdict"
+    classes = [_CLASSES.get(cell, "") if is_verdict else "", "agtr-first" if is_first else ""]
+    mark = _MARKS.get(cell, "") if is_verdict else ""
+    return f"<td{_side(sheet, column, ' '.join(filter(None, classes)))}>{mark}{escaped(cell)}</td>"
+
+
+def _notes(findings: Findings) -> str:
+    lines = "".join(f"<li>{escaped(line)}</li>" for line in (*findings.notes, *how_to_read(findings)))
+    return f"<small><ul>{lines}</ul></small>"
+
+
+def _figure(draw: Callable[[], alt.TopLevelMixin], what: str) -> str:
+    try:
+        drawn = svg(draw())
+    except OptionError:
+        return ""  # there is nothing to draw, and the tables say why
+    data = base64.b64encode(drawn.encode()).decode()
+    return f'<figure><img alt="{escaped(what)}" src="data:image/svg+xml;base64,{data}"></figure>'
+
+
+def _cases(findings: Findings, metric: str) -> str:
+    """Return the cases of each pair, the most different ones first, folded."""
+    found = []
+    for pair in (p for p in findings.pairs if p.metric.name == metric and p.is_paired and p.wins + p.losses):
+        sheet = case_rows(findings, pair)
+        picture = _figure(lambda p=pair: charts.cases(findings, metric, p.a, p.b), sheet.title)  # type: ignore[misc]
+        summary = f"{sheet.title}: better in {pair.wins}, worse in {pair.losses} of {pair.cases} cases"
+        found.append(f"<details><summary>{escaped(summary)}</summary>{picture}{_table(sheet)}</details>")
+    return "\n".join(found)
