@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from agenttrace_nb.replay import replay, save_recording
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
     from agenttrace_nb.tracing import Run, last, show, trace
+    from agenttrace_nb.views.comparison import Comparison, compare
 
 __all__ = [
     "Agent",
     "CellRun",
+    "Comparison",
     "Message",
     "OptionError",
     "Run",
@@ -44,6 +46,7 @@ __all__ = [
     "Status",
     "Trace",
     "TraceSet",
+    "compare",
     "last",
     "latency",
     "load",
@@ -58,6 +61,7 @@ __all__ = [
 _HOME_OF = {
     "Agent": "spans",
     "CellRun": "spans",
+    "Comparison": "views.comparison",
     "Message": "spans",
     "OptionError": "config",
     "Run": "tracing",
@@ -67,6 +71,7 @@ _HOME_OF = {
     "Status": "spans",
     "Trace": "spans",
     "TraceSet": "analysis.trace_set",
+    "compare": "views.comparison",
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",
