@@ -1,7 +1,7 @@
 """Text written by models, tools and users, made safe to show. Every view takes such text through here.
 
-Nothing is interpreted: escape sequences, control characters and marks that reorder text are taken out, halves of
-surrogate pairs become U+FFFD.
+Nothing is interpreted: escape sequences, control characters and marks that reorder or hide text are taken out, halves
+of surrogate pairs become U+FFFD.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _ANSI = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufff9-\ufffb]")
 _REORDERING = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Text that a model reads and a person does not see. The joiners stay: emoji and many scripts need them.
+_HIDING = re.compile(r"[\u200b\u2060-\u2064\U000e0000-\U000e007f]")
 _LINE_END = re.compile(r"\r\n?|[\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
@@ -43,6 +45,7 @@ def plain(text: str) -> str:
     text = _LINE_END.sub("\n", text)
     text = _CONTROL.sub("", text)
     text = _REORDERING.sub("", text)
+    text = _HIDING.sub("", text)
     return _SURROGATE.sub("\ufffd", text)
 
 

@@ -179,6 +179,13 @@ describe("characters that would act", () => {
   it("are shown instead", () => expect(visible("a\u0000b\u001bc\u202ed\r\ne\tf")).toBe("a␀b␛c\ufffdd\ne\tf"));
 });
 
+describe("characters that hide text", () => {
+  it("are shown too; those that join letters stay", () => {
+    expect(visible("a\u200bb\u2060c\u{e0041}d")).toBe("a\ufffdb\ufffdc\ufffdd");
+    expect(visible("👩\u200d🚀 می\u200cخواهم")).toBe("👩\u200d🚀 می\u200cخواهم");
+  });
+});
+
 describe("addresses in MLflow", () => {
   const run = { run_id: "r1", experiment_id: "7", url: "https://mlflow.example:5000/base/" };
 

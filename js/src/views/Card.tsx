@@ -2,6 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 import { asItems, chat, earlier } from "../core/chat";
 import { parsedText, plainFields, toJson } from "../core/json";
 import { Chat } from "./Chat";
@@ -21,7 +22,7 @@ interface Props {
 }
 
 export function Card({ title, value, look, folded }: Props) {
-  const parsed = typeof value === "string" ? parsedText(value) : value;
+  const parsed = useMemo(() => (typeof value === "string" ? parsedText(value) : value), [value]);
   const items = asItems(parsed);
   const looks: [Look, string][] = [];
   if (items) looks.push(["read", "Chat"]);
@@ -53,7 +54,7 @@ export function Card({ title, value, look, folded }: Props) {
       ) : items ? (
         <Read items={items} folded={folded} />
       ) : (
-        <Data value={value} />
+        <Data value={parsed ?? value} />
       )}
     </Frame>
   );

@@ -132,9 +132,9 @@ function Step({ view, line }: Props) {
     <Say view={view} line={line} head={head}>
       {open.value ? (
         <div class="agtr-result">
-          <Data value={input ?? ""} />
+          {input !== undefined && <Data value={input} />}
           <span class="agtr-who">{failed ? "what the model was told" : "result"}</span>
-          <Data value={result ?? ""} />
+          {result !== undefined && <Data value={result} />}
         </div>
       ) : (
         result !== undefined && (
