@@ -60,21 +60,21 @@ def declared(traces: Iterable[Trace], limit_bytes: int = LIMIT_BYTES) -> dict[st
 
 def _agent(agent: Agent) -> dict[str, Any]:
     return {
-        "name": _name(agent.name),
+        "name": _name(agent.name) or "",
         "role": _name(agent.role),
         "model": _name(agent.model),
         "model_settings": _small(agent.model_settings),
         "instructions": _text(agent.instructions, INSTRUCTIONS_LIMIT),
         "tools": [_tool(tool) for tool in agent.tools],
-        "handoffs": [_name(handoff.get("agent")) for handoff in agent.handoffs],
-        "guardrails": [{"name": _name(g.get("name")), "stage": _name(g.get("stage"))} for g in agent.guardrails],
+        "handoffs": [_name(handoff.get("agent")) or "" for handoff in agent.handoffs],
+        "guardrails": [{"name": _name(g.get("name")) or "", "stage": _name(g.get("stage"))} for g in agent.guardrails],
         "output_type": _name(agent.output_type),
     }
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "name": _name(tool.get("name")),
+        "name": _name(tool.get("name")) or "",
         "description": _text(tool.get("description"), DESCRIPTION_LIMIT),
         "schema": _small(tool.get("parameters")),
     }
