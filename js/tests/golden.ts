@@ -25,4 +25,7 @@ export interface Expected {
   input: unknown;
   output: unknown;
   error: string | null;
+  /** Where the run is over. */
+  self?: number | null;
+  critical?: number | null;
 }

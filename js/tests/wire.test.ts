@@ -25,6 +25,10 @@ function rowsOf(table: Table): Expected[] {
       input: content.input ?? null,
       output: content.output ?? null,
       error: content.error?.type ?? null,
+      ...(table.received.has("critical") && {
+        self: known(col.self[row]),
+        critical: known(col.critical[row]),
+      }),
     };
   });
 }
