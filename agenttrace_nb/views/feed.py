@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.views.timings import Timings
 
 PUSHED_LIMIT_BYTES = 512 * 1024
+# What is saved with a notebook: with its twin and its widget a run of 1,000 steps stays below 1 MB.
+SAVED_LIMIT_BYTES = 64 * 1024
 ENCODED_LIMIT_BYTES = 4 * 1024 * 1024
 PREVIEWS_LIMIT_CHARACTERS = 1_000_000
 PAYLOAD_WORK_S = 0.02
@@ -163,9 +165,25 @@ class Feed:
             return data
 
     def snapshot(self) -> bytes:
-        """Return a frame with everything, for a browser that has nothing; it does not count as sent."""
+        """Return a frame with everything, for a browser that has nothing; it does not count as sent.
+
+        When the run is over the kernel can be asked: the frame then holds 64 kB of content, as notebooks may save it.
+        """
         with self.lock:
-            return self._frame(base=0, seq=max(self._seq, 1), head=self._head())
+            over = self.run.end_ns is not None and not self._keep_all
+            kept = self._to_be_saved() if over and self._pushed_bytes > SAVED_LIMIT_BYTES else None
+            return self._frame(base=0, seq=max(self._seq, 1), head=self._head(), kept=kept)
+
+    def _to_be_saved(self) -> dict[int, bytes]:
+        # Made anew: payloads refer to each other, and these must do without those that are left out.
+        make, kept, size = payloads.Payloads(self.rows), dict[int, bytes](), 0
+        for row in sorted(self._payloads):
+            data = make.make(row).data
+            if size + len(data) > SAVED_LIMIT_BYTES:
+                break
+            kept[row] = data
+            size += len(data)
+        return kept
 
     def content(self, row: int) -> list[bytes]:
         """Return one row's content as JSON, in pieces of at most 1 MB; none for a row that does not exist."""
@@ -191,9 +209,9 @@ class Feed:
         known = wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes, mlflow=place)
         return {**known, **self._more_head}
 
-    def _frame(self, *, base: int, seq: int, head: dict[str, object]) -> bytes:
+    def _frame(self, *, base: int, seq: int, head: dict[str, object], kept: dict[int, bytes] | None = None) -> bytes:
         everything = base == 0
-        kept, lines = self._payloads, self._previews
+        kept, lines = self._payloads if kept is None else kept, self._previews
         return wire.frame(
             seq=seq, base=base, rows=self.rows,
             changed=range(len(self.rows)) if everything else sorted(self._changed),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROW_LIMIT = 1_000
 CONTENT_LIMIT_CHARACTERS = 2_000
-CONTENT_BUDGET_BYTES = 300_000
+CONTENT_BUDGET_BYTES = 100_000
 BAR_CELLS = 32
 NESTING_LIMIT = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -75,7 +75,7 @@ def static_twin(
 ) -> str:
     """Return the static twin of a run.
 
-    At most 1,000 steps are listed and about 300 kB of content are kept; the twin says what it left out.
+    At most 1,000 steps are listed and about 100 kB of content are kept; the twin says what it left out.
 
     Parameters
     ----------
@@ -184,16 +184,20 @@ def _contents(rows: Rows, lines: list[Line]) -> tuple[str, int]:
     open_depths: list[int] = []
     spent, without = 0, 0
     for line in lines:
-        # Browsers close what is nested too deep; from there on rows stand beside each other.
-        depth = min(line.depth, NESTING_LIMIT)
+        span = rows.spans[line.row]
+        full = spent >= CONTENT_BUDGET_BYTES
+        if full and (span.error is None or spent >= 2 * CONTENT_BUDGET_BYTES):
+            without += 1
+            continue
+        # Browsers close what is nested too deep; from there on rows stand beside each other, as do errors whose steps
+        # above have no content here any more.
+        depth = 0 if full else min(line.depth, NESTING_LIMIT)
         while open_depths and open_depths[-1] >= depth:
             open_depths.pop()
             parts.append("</details>\n")
-        content = _content(rows.spans[line.row]) if spent < CONTENT_BUDGET_BYTES else None
-        if content is None:
-            without += 1
-        spent += len((content or "").encode())
-        parts.append(f"<details><summary>{_words(rows, line)}</summary>\n{content or ''}")
+        content = _content(span)
+        spent += len(content.encode())
+        parts.append(f"<details><summary>{_words(rows, line)}</summary>\n{content}")
         open_depths.append(depth)
     parts += ["</details>\n"] * len(open_depths)
     parts.append("</details>")
