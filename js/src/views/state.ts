@@ -53,8 +53,11 @@ export class ViewState {
   /** For each row 1 where it is on the critical path or holds what is; undefined where that is not known. */
   readonly onPath: ReadonlySignal<Uint8Array | undefined>;
 
-  /** Rows that the reader has opened or closed: those that repeat begin closed, all others open. */
-  readonly #toggled: Signal<ReadonlySet<number>> = signal(new Set());
+  /** What is open: all, none, or all but calls that repeat; and the rows that are the other way. */
+  readonly #opened: Signal<{ all: boolean | undefined; but: ReadonlySet<number> }> = signal({
+    all: undefined,
+    but: new Set(),
+  });
 
   constructor(readonly store: RunStore) {
     const tree = computed(() => {
@@ -66,9 +69,12 @@ export class ViewState {
     this.visible = computed(() => {
       const wanted = this.filtering() ? this.search.hits.value : undefined;
       if (wanted) return placesWith(this.layout.value, wanted);
-      const toggled = this.#toggled.value;
+      const { all, but } = this.#opened.value;
       const { repeats } = this.layout.value;
-      return visiblePlaces(this.layout.value, (row) => toggled.has(row) !== repeats.has(row));
+      return visiblePlaces(
+        this.layout.value,
+        (row) => but.has(row) !== (all === undefined ? repeats.has(row) : !all),
+      );
     });
     this.axis = computed(() => {
       const head = store.head.value;
@@ -95,7 +101,9 @@ export class ViewState {
   }
 
   isClosed(row: number): boolean {
-    return !this.filtering() && this.#toggled.value.has(row) !== this.layout.value.repeats.has(row);
+    if (this.filtering()) return false;
+    const { all, but } = this.#opened.value;
+    return but.has(row) !== (all === undefined ? this.layout.value.repeats.has(row) : !all);
   }
 
   /** Index among the visible rows; that of the row which stands for it where it is folded away; else -1. */
@@ -117,19 +125,13 @@ export class ViewState {
 
   setOpen(row: number, open: boolean): void {
     if (this.filtering() || this.isClosed(row) !== open) return;
-    this.#toggle((toggled) => flip(toggled, row));
+    this.#flip([row]);
   }
 
   /** Opens or closes everything. */
   setAllOpen(open: boolean): void {
-    const { order, end, repeats } = this.layout.value;
-    this.#toggle((toggled) => {
-      toggled.clear();
-      for (let at = 0; at < order.length; at++) {
-        const row = order[at];
-        if (end[at] > at + 1 && repeats.has(row) === open) toggled.add(row);
-      }
-    });
+    this.#opened.value = { all: open, but: new Set() };
+    this.#keepChoiceInSight();
   }
 
   /** Opens all rows that hang where this one does. */
@@ -137,20 +139,23 @@ export class ViewState {
     const { order, end, depth, place } = this.layout.value;
     const above = rowsAbove(this.layout.value, place[row])[0];
     const last = above === undefined ? order.length : end[place[above]];
-    this.#toggle((toggled) => {
-      for (let at = above === undefined ? 0 : place[above] + 1; at < last; at = end[at])
-        if (depth[at] === depth[place[row]] && this.isClosed(order[at])) flip(toggled, order[at]);
-    });
+    const closed: number[] = [];
+    for (let at = above === undefined ? 0 : place[above] + 1; at < last; at = end[at])
+      if (depth[at] === depth[place[row]] && this.isClosed(order[at])) closed.push(order[at]);
+    this.#flip(closed);
   }
 
-  #toggle(change: (toggled: Set<number>) => void): void {
-    const toggled = new Set(this.#toggled.peek());
-    batch(() => {
-      change(toggled);
-      this.#toggled.value = toggled;
-    });
-    // The choice must not be out of sight.
-    const at = this.indexOf(this.selected.value);
+  #flip(rows: number[]): void {
+    const { all, but } = this.#opened.peek();
+    const flipped = new Set(but);
+    for (const row of rows) if (!flipped.delete(row)) flipped.add(row);
+    this.#opened.value = { all, but: flipped };
+    this.#keepChoiceInSight();
+  }
+
+  // What stands for the choice is chosen when it is folded away.
+  #keepChoiceInSight(): void {
+    const at = this.indexOf(this.selected.peek());
     if (at >= 0) this.selected.value = this.layout.value.order[this.visible.value[at]];
   }
 
@@ -161,11 +166,7 @@ export class ViewState {
     batch(() => {
       if (this.filtering() && !this.search.hits.value?.[row]) this.search.only.value = false;
       const above = rowsAbove(this.layout.value, place).filter((r) => this.isClosed(r));
-      if (above.length) {
-        this.#toggle((toggled) => {
-          for (const r of above) flip(toggled, r);
-        });
-      }
+      if (above.length) this.#flip(above);
       this.selected.value = row;
       this.reveal.value = row;
       this.#bringIntoTime(row);
@@ -294,10 +295,6 @@ export class ViewState {
     const row = beyond(rows, this.selected.value, step, this.layout.value.place);
     if (row >= 0) this.show(row);
   }
-}
-
-function flip(set: Set<number>, row: number): void {
-  if (!set.delete(row)) set.add(row);
 }
 
 /** From the start of the first step to the end of the last. What the cell did before it is not the agents' time. */
