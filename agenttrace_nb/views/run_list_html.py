@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agenttrace_nb.spans import Status
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.run_list_text import cells, summary
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.views.run_list import RunLine, RunList
 
 ROW_LIMIT = 200
-BAR_CELLS = 10
+BAR_CELLS = 7
 _HEADS = (
     "status", "name", "arch", "case", "trial", "when (UTC)", "latency", "", "turns", "tools", "tokens", "cost",
     "errors",
@@ -53,13 +54,14 @@ _RIGHT = ' class="agtr-n"'
 def _row(line: RunLine, longest: float) -> str:
     of = {name: escaped(text) for name, text in cells(line).items()}
     drawn = bar(0, line.latency_s, longest, BAR_CELLS) if line.latency_s else ""
-    status = f"{of['']} {labels.STATUS_WORDS[line.status]}" + ("" if line.problem is None else " (not complete)")
-    if line.success is not None:
-        status += ", successful" if line.success else ", not successful"
+    word = labels.STATUS_WORDS[line.status]
+    if line.success is not None and line.status is Status.OK:
+        word = "successful" if line.success else "not successful"
+    status = f"{of['']} {word}" + ("" if line.problem is None else " (not complete)")
     left = [status, f"<strong>{of['name']}</strong>", of["arch"], of["case"], of["trial"], of["when"]]
     right = [of[name] for name in ("turns", "tools", "tokens", "cost", "errors")]
     found = "".join(f"<td{LEFT}>{text}</td>" for text in left)
     found += f'<td{_RIGHT}>{of["latency"]}</td><td{LEFT}><code style="background:none">{drawn}</code></td>'
     found += "".join(f"<td{_RIGHT}>{text}</td>" for text in right)
-    bad = ' class="agtr-error"' if line.status.value == "error" or line.success is False else ""
+    bad = ' class="agtr-error"' if line.status is Status.ERROR or line.success is False else ""
     return f"<tr{bad}>{found}</tr>\n"

@@ -48,7 +48,7 @@ _STYLE = (
     f"{_OURS} p{{margin:0 0 4px;font:inherit}}"
     f"{_OURS} table{{border-collapse:collapse;margin:8px 0;font:inherit;table-layout:auto}}"
     f"{_OURS} :is(thead,tr,td,th){{border:0!important;background:none!important}}"
-    f"{_OURS} :is(th,td){{padding:1px 18px 1px 0;text-align:left;white-space:nowrap;font-weight:400}}"
+    f"{_OURS} :is(th,td){{padding:1px 14px 1px 0;text-align:left;white-space:nowrap;font-weight:400}}"
     f"{_OURS} th{{opacity:.65;font-size:11px}}"
     f"{_OURS} .agtr-n{{text-align:right}}"
     f"{_OURS} small{{opacity:.65}}"
@@ -61,6 +61,7 @@ _STYLE = (
     f"{_OURS} details details{{margin-left:1.2em}}{_OURS} summary{{cursor:pointer}}"
     f"{_OURS} pre{{margin:2px 0 8px 1.2em;padding-left:10px;border-left:2px solid #8884;background:none;"
     "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere}"
+    f"@media print{{{_OURS} :is(table,table code){{font-size:9px}}{_OURS} :is(th,td){{padding-right:8px}}}}"
 )
 
 

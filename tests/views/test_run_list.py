@@ -102,9 +102,7 @@ def test_the_static_table_reads_well_with_everything_but_its_words_taken_out() -
     assert reader.tags <= ALLOWED
     assert reader.attributes <= {"class", "style"}
     assert "planner-executor: 3 runs · 50 % completed · median 3.60 s" in reader.text
-    assert (
-        "✕ error, not successfulAgent workflowtriagetwo12025-11-22 07:268.00 s██████████211.1k$0.00401" in reader.text
-    )
+    assert "✕ errorAgent workflowtriagetwo12025-11-22 07:268.00 s███████211.1k$0.00401" in reader.text
     assert "✓ completed (not complete)imported————————" in reader.text.replace("\n", "")
 
 
