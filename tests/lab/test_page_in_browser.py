@@ -36,17 +36,6 @@ def test_a_page_opens_from_the_disk_and_asks_for_nothing(harness: Harness, tmp_p
     assert not harness.page.locator(".agtr-static").is_visible(), "the twin is for pages without scripts"
 
 
-def test_hostile_text_in_a_page_does_not_run(harness: Harness, tmp_path: Path) -> None:
-    open_file(harness, write_page(tmp_path / "run.html", *hostile_run()))
-    grid = harness.page.locator("[role=treegrid]")
-    rows = int(grid.get_attribute("aria-rowcount") or 0)
-    grid.focus()
-    harness.page.keyboard.press("Home")
-    for _ in range(rows):
-        harness.page.keyboard.press("ArrowDown")
-    assert harness.page.evaluate("() => window.agtrHacked") is None
-
-
 def test_without_scripts_a_page_shows_its_static_twin(browser: Browser, tmp_path: Path) -> None:
     with Harness.opened(browser, java_script_enabled=False) as harness:
         harness.page.goto(write_page(tmp_path / "run.html", *planner_executor()).as_uri())

@@ -12,24 +12,26 @@ let acts = 0;
 export function Acts({ view, row, traceId }: { view: ViewState; row: number; traceId: string | undefined }) {
   const id = useMemo(() => `agtr-acts-${++acts}`, []);
   const able = view.store.head.value?.feedback === true && view.store.connected.value;
-  const its = able ? {} : { "aria-disabled": true, "aria-describedby": id, title: NOT_YET };
-  const rate = (ok: boolean) => able && view.store.say({ kind: "rate", row, ok });
+  const offers: [string, () => void][] = [
+    ["rate good", () => view.store.say({ kind: "rate", row, ok: true })],
+    ["rate bad", () => view.store.say({ kind: "rate", row, ok: false })],
+    ["report an error\u2026", () => view.store.say({ kind: "report", row })],
+  ];
   return (
     <footer class="agtr-acts">
-      <button type="button" class="agtr-act" {...its} onClick={() => rate(true)}>
-        rate good
-      </button>
-      <button type="button" class="agtr-act" {...its} onClick={() => rate(false)}>
-        rate bad
-      </button>
-      <button
-        type="button"
-        class="agtr-act"
-        {...its}
-        onClick={() => able && view.store.say({ kind: "report", row })}
-      >
-        report an error{"\u2026"}
-      </button>
+      {offers.map(([name, act]) => (
+        <button
+          key={name}
+          type="button"
+          class="agtr-act"
+          aria-disabled={!able}
+          aria-describedby={able ? undefined : id}
+          title={able ? undefined : NOT_YET}
+          onClick={() => able && act()}
+        >
+          {name}
+        </button>
+      ))}
       <Mlflow view={view} traceId={traceId} />
       {!able && (
         <span id={id} class="agtr-reason">

@@ -45,8 +45,8 @@ export function Message({ said, bare }: { said: Said; bare?: boolean }) {
     <div class={bare ? "agtr-bare" : `agtr-turn agtr-r-${role.replace(/\W+/g, "-").slice(0, 40)}`}>
       {!bare && (
         <span class="agtr-who" dir="auto">
-          {role === "handoff" ? "handed over to" : visible(role)}{" "}
-          {name && role !== "handoff" && <b>{visible(name)}</b>}
+          {role === "handoff" ? "handed over to" : visible(role)}
+          {name && role !== "handoff" && <b> {visible(name)}</b>}
         </span>
       )}
       {media?.map((one, i) => (

@@ -158,7 +158,7 @@ function Cards({ view, row, content, look, here }: CardsProps) {
 }
 
 /** What is known of an agent's declaration, without what is shown elsewhere. */
-function declared({ instructions: _, ...agent }: DeclaredAgent): Record<string, unknown> {
+function declared({ instructions: _, name: __, ...agent }: DeclaredAgent): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(agent).filter(([, its]) => its !== null && toJson(its, 9).length > 2),
   );
