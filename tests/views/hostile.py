@@ -99,6 +99,7 @@ def declared(text: str) -> Agent:
 
 def calls(text: str) -> list[dict[str, Any]]:
     """What an LLM call answers, with this text wherever one can stand."""
+    text = text[:400]
     return [
         {"type": "reasoning", "id": text, "summary": [{"type": "summary_text", "text": text}]},
         {"type": "function_call", "call_id": text, "name": text, "arguments": json.dumps({text: text})},
