@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from agenttrace_nb import audit
     from agenttrace_nb.analysis.latency import latency
     from agenttrace_nb.analysis.search import load, search
     from agenttrace_nb.analysis.trace_set import TraceSet
@@ -83,6 +84,9 @@ _HOME_OF = {
     "trace": "tracing",
 }
 
+_ROOMS = frozenset({"audit"})
+"""Rooms that are used under their own name: ``at.audit.verify()``."""
+
 
 class _Package(ModuleType):
     """The package itself: importing the room ``replay`` must not put it in the place of the function of that name."""
@@ -97,6 +101,8 @@ sys.modules[__name__].__class__ = _Package
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
+    if name in _ROOMS:
+        return import_module(f"agenttrace_nb.{name}")
     if name not in _HOME_OF:
         from agenttrace_nb.config import did_you_mean
 
@@ -109,7 +115,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names, imported or not."""
-    return [*__all__, "__version__"]
+    return [*__all__, *_ROOMS, "__version__"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

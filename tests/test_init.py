@@ -35,13 +35,13 @@ def test_type_checkers_find_every_name_in_the_home_that_it_has_at_run_time() -> 
         alias.name: node.module.removeprefix("agenttrace_nb.")
         for node in block.body
         for alias in node.names
-        if node.module.startswith("agenttrace_nb")
+        if node.module.startswith("agenttrace_nb.")
     }
     assert told == at._HOME_OF
 
 
 def test_dir_lists_the_public_names() -> None:
-    assert set(dir(at)) == {*at.__all__, "__version__"}
+    assert set(dir(at)) == {*at.__all__, *at._ROOMS, "__version__"}
 
 
 def test_a_name_is_the_same_object_each_time() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.fold import Fold
 from agenttrace_nb.journal.follow import Follower, checkpoint
+from agenttrace_nb.journal.sealing import Seal
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.ledger import Ledger
@@ -46,6 +47,8 @@ LINGER_S = 0.5
 SPANS_PER_CALL = 1000
 BYTES_PER_CALL = 4_000_000
 LONGEST_WAIT_S = 2.0
+TELL_AFTER_S = 20.0
+"""How long a trace may wait for the audit log before the user hears of it."""
 _log = logging.getLogger("agenttrace_nb.mlflow")
 
 
@@ -80,6 +83,7 @@ class TraceWriter:
         self._tell = tell
         self.ledger = Ledger(self._follower, _price_of, retry_parked=retry_parked, elsewhere=elsewhere)
         self._runs = RunWriter(self.ledger, stores, tell, self._report)
+        self._seal = Seal(path)
         self._reported: set[str] = set()
         self._quiet = threading.Event()
         self._sync_again = False
@@ -132,6 +136,10 @@ class TraceWriter:
     def is_running(self) -> bool:
         """Tell whether a run goes on, or something waits to be sent."""
         return any(n.is_open for n in self.ledger.runs.values() if n.run is not None) or bool(self.ledger.due_traces())
+
+    def held_for_s(self) -> float:
+        """Return for how long the audit log has kept all traces that are due, in seconds."""
+        return self._seal.held_for_s()
 
     def last_seq(self) -> int:
         """Return the position of the journal's last event."""
@@ -199,9 +207,13 @@ class TraceWriter:
     def _send_traces(self, *, hurry: bool) -> None:
         groups: dict[tuple[str, str], list[TraceNote]] = {}
         for note in self.ledger.due_traces():
+            if not self._seal.covers(note.trace_id, note.last_seq):
+                continue
             run = self.ledger.owner(note)
             if run is not None and run.run_id is not None and run.experiment_id is not None:
                 groups.setdefault((run.uri, run.experiment_id), []).append(note)
+        if self._seal.held_for_s() > TELL_AFTER_S:
+            self._report("Traces wait for the audit log, which does not seal them: see `agenttrace-nb audit status`.")
         for (uri, experiment_id), notes in groups.items():
             if not (hurry or self._is_time(notes)):
                 continue

@@ -37,7 +37,8 @@ IDLE_S = 1.0
 ORPHANS_EVERY_S = 10.0
 """How often journals are looked for whose process has ended since."""
 GIVE_UP_S = 60.0
-"""After the kernel has gone, a store that has been silent for so long is left to the next start."""
+"""After the kernel has gone, a store that has been silent, or an audit log that has sealed nothing, for so long is left
+to the next start."""
 NICE = 10
 COLLECTOR = (50_000, 20, 50)
 """Thresholds of the garbage collector: with Python's own, walking MLflow's modules again and again took a third of the
@@ -112,7 +113,7 @@ class Worker:
             beside.join()
 
     def _is_over(self, traces: TraceWriter, messages: MessageRunWriter) -> bool:
-        if self._stores.silent_for_s() > GIVE_UP_S:
+        if max(self._stores.silent_for_s(), traces.held_for_s()) > GIVE_UP_S:
             return True
         at_end = traces.is_at_end() and messages.is_at_end()
         return at_end and traces.is_done() and messages.is_done()
@@ -217,7 +218,7 @@ def deliver(
             while not until():
                 if writer.step():
                     continue
-                if writer.is_done() or stores.silent_for_s() > GIVE_UP_S:
+                if writer.is_done() or max(stores.silent_for_s(), traces.held_for_s()) > GIVE_UP_S:
                     break
                 time.sleep(min(stores.next_try_s() or BUSY_S, 1.0))
         return traces.is_done() and messages.is_done() and not traces.ledger.has_parked()

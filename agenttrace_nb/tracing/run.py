@@ -331,6 +331,8 @@ class Run:
         runs.hear(journal)
         for problem in journal.problems:
             self.note(problem)
+        if journal.path is not None:
+            runs.seal(journal.path)
         if not self._settings.mlflow or journal.path is None:
             return
         self._delivery = runs.delivery_of(journal.path)

@@ -58,6 +58,16 @@ def delivery_of(path: Path) -> Delivery:
     return _deliveries[path]
 
 
+def seal(path: Path) -> None:
+    """Have a journal sealed where the audit log is on."""
+    from agenttrace_nb.journal.sealing import is_on
+
+    if is_on(path.parent):
+        from agenttrace_nb.audit.process import sealing_of
+
+        sealing_of(path, _tell_last).start()
+
+
 def _tell_last(text: str) -> None:
     if _last is not None:
         _last.note(text)

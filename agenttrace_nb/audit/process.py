@@ -1,0 +1,233 @@
+"""The process that seals, and the kernel's handle of it.
+
+Sealing is a process of its own: the keys are not in the kernel's memory, the kernel does not wait, and what was
+recorded is sealed also when the kernel has died.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.audit.place import AuditError, audit_folder
+from agenttrace_nb.journal.follow import FollowerBusyError
+from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
+from agenttrace_nb.journal.recover import close_interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from agenttrace_nb.audit.log import AuditLog
+    from agenttrace_nb.audit.sealer import SealedRun
+
+BUSY_S = 0.05
+IDLE_S = 0.25
+"""How often the journal is looked at: while a trace goes on, and while none does."""
+LAUNCH_S = 5.0
+RETRY_S = 5.0
+"""How long a log that cannot be written is left alone before it is tried again."""
+NICE = 5
+_log = logging.getLogger("agenttrace_nb.audit")
+
+
+class Sealing:
+    """Starts the sealing process of a journal; made by `sealing_of`.
+
+    Parameters
+    ----------
+    journal_path
+        The journal.
+    say
+        Takes lines for the user: where a run was sealed, and what goes wrong.
+    """
+
+    def __init__(self, journal_path: Path, say: Callable[[str], None]) -> None:
+        self.path = journal_path
+        self._say = say
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self._launched = threading.Event()
+        self._pid = os.getpid()
+
+    def start(self) -> None:
+        """Begin to seal; returns at once. Safe to call again."""
+        if self._thread is None or (not self._thread.is_alive() and self._pid == os.getpid()):
+            self._launched.clear()
+            self._thread = threading.Thread(target=self._serve, name="agenttrace-sealing", daemon=True)
+            self._thread.start()
+            atexit.register(self.close)
+
+    def close(self) -> None:
+        """Want no more of the process: it seals what there is, and ends."""
+        atexit.unregister(self.close)
+        if self._pid == os.getpid() and self._thread is not None:
+            self._launched.wait(LAUNCH_S)
+            if self._process is not None and self._process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+
+    def _serve(self) -> None:
+        try:
+            with self.path.with_suffix(".audit.log").open("a", encoding="utf-8") as log:
+                process = self._process = _start(self.path, log)
+        except OSError as error:
+            self._say(f"The process that seals the audit log cannot be started ({error}). What is traced is kept.")
+            return
+        finally:
+            self._launched.set()
+        with contextlib.suppress(OSError, ValueError):
+            for line in process.stdout or ():
+                with contextlib.suppress(ValueError, KeyError):
+                    self._say(json.loads(line)["say"])
+        process.wait()
+
+
+_sealings: dict[Path, Sealing] = {}
+
+
+def sealing_of(journal_path: Path, say: Callable[[str], None]) -> Sealing:
+    """Return the sealing of a journal of this process."""
+    if journal_path not in _sealings:
+        _sealings[journal_path] = Sealing(journal_path, say)
+    return _sealings[journal_path]
+
+
+def _start(journal: Path, log: Any) -> subprocess.Popen[str]:
+    """Start the sealing process: not in the kernel's process group, so that an interrupt is not for it too."""
+    package = str(Path(__file__).resolve().parents[2])
+    known = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+        [sys.executable, "-P", "-m", "agenttrace_nb.audit", str(journal.absolute()), str(audit_folder())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        cwd=journal.parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*known, package])},
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- in the process
+
+
+class _Process:
+    def __init__(self, path: Path, folder: Path, say: Callable[[str], None]) -> None:
+        self.path = path
+        self._folder = folder
+        self._say = say
+        self._said: set[str] = set()
+        self._gone = threading.Event()
+
+    def run(self) -> None:
+        """Seal until the kernel is gone and its journal is sealed; then the journals that nobody owns."""
+        from agenttrace_nb.audit.log import AuditLog
+
+        threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
+        try:
+            log = AuditLog(self._folder)
+        except AuditError as error:
+            self._say(f"Nothing is sealed, and nothing goes on to MLflow: {error}")
+            return
+        with contextlib.closing(log):
+            with contextlib.suppress(FollowerBusyError):
+                self._follow(log)
+            seal_orphans(log, self._say, self.path.parent)
+
+    def _follow(self, log: AuditLog) -> None:
+        from agenttrace_nb.audit.sealer import Sealer
+
+        sealer = Sealer(self.path, log, self._tell)
+        with contextlib.closing(sealer):
+            while not (self._gone.is_set() and sealer.is_at_end()):
+                if not self._step(sealer):
+                    self._gone.wait(RETRY_S)
+                elif sealer.is_at_end():
+                    self._gone.wait(BUSY_S if sealer.has_open() else IDLE_S)
+            _close_if_orphan(self.path)
+            while self._step(sealer) and not sealer.is_at_end():
+                pass
+
+    def _step(self, sealer: Any) -> bool:
+        try:
+            sealer.step()
+        except Exception as error:  # noqa: BLE001 - a full disk, a key that was moved: tried again
+            _log.warning("sealing", exc_info=True)
+            self._tell_once(f"The audit log cannot be written ({error}). Traces wait for it, and are tried again.")
+            return False
+        return True
+
+    def _tell(self, sealed: SealedRun) -> None:
+        from agenttrace_nb.audit.note import Note
+
+        origin, size, root = Note.parse(sealed.receipt.checkpoint).text.split("\n")[:3]
+        self._say(f"audit: entry {sealed.receipt.index}, checkpoint {origin} {size} {root}")
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for _ in sys.stdin:
+                pass
+        self._gone.set()
+
+
+def seal_orphans(log: AuditLog, say: Callable[[str], None], folder: Path | None = None) -> int:
+    """Seal the journals whose process has ended, and return how many could be sealed to their end."""
+    from agenttrace_nb.audit.sealer import seal_journal
+
+    done = 0
+    for path in orphans(folder):
+        try:
+            close_interrupted(path)
+            seal_journal(path, log)
+            done += 1
+        except (FollowerBusyError, LeaseTakenError):
+            continue
+        except Exception as error:  # noqa: BLE001 - one that cannot be read must not keep the others
+            _log.warning("%s", path, exc_info=True)
+            say(f"{path.name} was not sealed: {error}")
+    return done
+
+
+def _close_if_orphan(path: Path) -> None:
+    """Close what is open as interrupted, if the kernel is gone and not just done with us."""
+    for _ in range(20):
+        try:
+            close_interrupted(path)
+        except LeaseTakenError:
+            time.sleep(BUSY_S)  # its end and the end of its lease are not one moment
+        except JournalError:
+            _log.warning("%s", path, exc_info=True)
+            return
+        else:
+            return
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the sealing process for one journal."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
+
+    def say(text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(json.dumps({"say": text}) + "\n")
+            sys.stdout.flush()
+
+    _Process(Path(arguments[0]), Path(arguments[1]), say).run()
+    return 0
