@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from agenttrace_nb import audit
+    from agenttrace_nb import audit as audit
     from agenttrace_nb.analysis.latency import latency
     from agenttrace_nb.analysis.search import load, search
     from agenttrace_nb.analysis.trace_set import TraceSet

@@ -51,7 +51,7 @@ def test_a_run_is_sealed_as_it_is_sent(journal, log, tmp_path):
             fold.apply(event)
         found = fold.traces[trace.trace_id]
         sent = to_records(found, run_tags={"team": "blue", "arch": "triage", "agenttrace.run_key": "k1"})
-    assert records == sent
+        assert records == sent
         assert as_plain(recorded.trace_of(records)) == as_plain(found)
     said = facts(log, 3)
     assert (said["open"], said["spans"], said["status"], said["startedNs"]) == (1, len(sent), "ok", trace.start_ns)
