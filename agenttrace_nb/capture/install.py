@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agenttrace_nb.capture.active import quiet
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+from agenttrace_nb.capture.after_import import AfterImport
 
 _processor: Any = None
 _runner: Any = None
-_waiting: _AfterImport | None = None
+_waiting: AfterImport | None = None
 
 
 @quiet
@@ -29,8 +23,15 @@ def install() -> None:
     if "agents" in sys.modules and hasattr(sys.modules["agents"], "Runner"):
         ensure()
     elif _waiting is None:
-        _waiting = _AfterImport()
-        sys.meta_path.insert(0, _waiting)
+        _waiting = AfterImport(["agents"], _begin)
+
+
+def _begin() -> None:
+    global _waiting  # noqa: PLW0603
+    if _waiting is not None:
+        _waiting.remove()
+        _waiting = None
+    ensure()
 
 
 def ensure() -> None:
@@ -74,42 +75,3 @@ def uninstall() -> None:
     if "agenttrace_nb.mlflow_store.bridge" in sys.modules:
         sys.modules["agenttrace_nb.mlflow_store.bridge"].uninstall()
     _processor = _runner = None
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Calls `ensure` once the module ``agents`` has been imported."""
-
-    def __init__(self) -> None:
-        self._asking = False
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Let the others find ``agents`` and watch it load; somebody may only ask whether it is there."""
-        if name != "agents" or self._asking:
-            return None
-        self._asking = True
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._asking = False
-        if spec is not None and hasattr(spec.loader, "exec_module"):
-            self._watch(spec.loader)
-        return spec
-
-    def _watch(self, loader: Any) -> None:
-        load = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            vars(loader).pop("exec_module", None)
-            load(module)
-            if _waiting is self:
-                self.remove()
-                quiet(ensure)()
-
-        loader.exec_module = exec_module
-
-    def remove(self) -> None:
-        """Stop watching."""
-        global _waiting  # noqa: PLW0603
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        _waiting = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import inspect
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.capture import llm as llm_calls
 from agenttrace_nb.capture import mlflow_spans, words
 from agenttrace_nb.capture.active import quiet
+from agenttrace_nb.capture.after_import import AfterImport
 from agenttrace_nb.capture.openai_streams import watch_stream
 from agenttrace_nb.capture.state import TRACES, OpenLlm, OpenSpan, OpenTrace, here
 from agenttrace_nb.journal.events import EventKind
@@ -30,6 +30,7 @@ _PLACES = (
     ("openai.resources.chat.completions", "AsyncCompletions"),
 )
 _wrappers: list[Any] = []
+_waiting: AfterImport | None = None
 _busy: ContextVar[bool] = ContextVar("agenttrace_nb_client_call", default=False)
 _INSIDE = frozenset({SpanKind.TOOL, SpanKind.GUARDRAIL, SpanKind.OTHER})
 
@@ -38,17 +39,28 @@ def install() -> None:
     """Watch the clients' ``create``; outside a recorded span it is passed on untouched.
 
     Called again when MLflow's autologging has wrapped it since: ours then has to be the outer one, which keeps
-    MLflow's silent.
+    MLflow's silent. The client imports these modules when they are first needed, which takes most of a second; here
+    nobody waits for that.
     """
+    global _waiting  # noqa: PLW0603 - there is one interpreter
+    is_complete = True
     for module, name in _PLACES:
-        owner = getattr(importlib.import_module(module), name)
-        if owner.create not in _wrappers:
+        owner = getattr(sys.modules.get(module), name, None)
+        if owner is None:
+            is_complete = False
+        elif owner.create not in _wrappers:
             owner.create = _watched(owner.create)
             _wrappers.append(owner.create)
+    if not is_complete and _waiting is None:
+        _waiting = AfterImport([module for module, _ in _PLACES], install)
 
 
 def uninstall() -> None:
     """Put the original methods back, unless somebody else has wrapped them since (ours then passes on)."""
+    global _waiting  # noqa: PLW0603
+    if _waiting is not None:
+        _waiting.remove()
+        _waiting = None
     for module, name in _PLACES:
         owner = getattr(sys.modules.get(module), name, None)
         while owner is not None and owner.create in _wrappers:

@@ -64,7 +64,7 @@ def encode(value: Any) -> bytes:
     b'"[not JSON: builtins.builtin_function_or_method]"'
     """
     try:
-        if _is_plain(value):
+        if type(value) is str or _is_plain(value):
             return to_json(value, inf_nan_mode="strings")
     except Exception:  # noqa: S110 - text that UTF-8 cannot hold, or deeper than pydantic goes
         pass
@@ -90,7 +90,7 @@ def _dump(value: Any) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     """Tell whether a value is made of nothing but what JSON knows, in a sensible amount."""
-    waiting: list[Any] = [(value,)]
+    waiting: list[Any] = [value if type(value) in _CONTAINERS else (value,)]
     for part in waiting:  # grows on the way
         inner: Iterable[Any] = part
         if type(part) is dict:

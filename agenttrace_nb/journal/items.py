@@ -54,6 +54,8 @@ class Items:
             recent = self._recent.get(redactor.number) or {}
             return {ITEM_LIST: [recent.get(raw) or self._id_of(raw, redactor) for raw in encode_each(value)]}
         raw = encode(value)
+        if type(value) is str:
+            return value if len(raw) <= INLINE_BYTES else {ITEM: self._id_of(raw, redactor)}
         # What is a mapping always becomes an item, so that a user's {"$i": 1} is never taken for a reference.
         if len(raw) > INLINE_BYTES or raw.startswith(b"{"):
             return {ITEM: self._id_of(raw, redactor)}

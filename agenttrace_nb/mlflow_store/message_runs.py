@@ -5,6 +5,7 @@ An agent message is one LLM call of an agent: what it was asked, what it answere
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -63,10 +64,13 @@ class Traces(Protocol):
 
 @dataclass(slots=True)
 class _Waiting:
+    """A trace that is not done with; ``skipped`` while only runs without message runs have had to do with it."""
+
     first_seq: int
     last_seq: int
     ended: bool = False
     continues: bool = False
+    skipped: bool = False
     keys: set[str] = field(default_factory=set)
     spoken_in: dict[str, str] = field(default_factory=dict)
 
@@ -150,14 +154,17 @@ class MessageRunWriter:
             self._wanted[key] = bool(event.body.get("message_runs", True))
         if trace_id is None or event.run_key is None or event.seq <= self._done.get(trace_id, 0):
             return
-        try:
-            self._fold.apply(event)
-        except Exception:  # the writer of traces tells the user
-            _log.exception("event %s", event.seq)
-            return
-        waiting = self._waiting.get(trace_id)
+        waiting, is_wanted = self._waiting.get(trace_id), self._wanted.get(key, True)
+        if is_wanted and waiting is not None and waiting.skipped:
+            self._catch_up(trace_id, waiting, event.seq)
+        if is_wanted or (waiting is not None and not waiting.skipped):
+            try:
+                self._fold.apply(event)
+            except Exception:  # the writer of traces tells the user
+                _log.exception("event %s", event.seq)
+                return
         if waiting is None:
-            waiting = self._waiting[trace_id] = _Waiting(event.seq, event.seq)
+            waiting = self._waiting[trace_id] = _Waiting(event.seq, event.seq, skipped=not is_wanted)
             waiting.continues = event.kind is not EventKind.TRACE_START or bool(event.body.get("resumed"))
             waiting.ended = event.kind in (EventKind.SPAN_END, EventKind.SPAN_UPDATE)
         waiting.last_seq = event.seq
@@ -166,6 +173,14 @@ class MessageRunWriter:
             waiting.spoken_in[event.span_id] = key
         elif event.kind in (EventKind.TRACE_START, EventKind.TRACE_END):
             waiting.ended = event.kind is EventKind.TRACE_END
+
+    def _catch_up(self, trace_id: str, waiting: _Waiting, seq: int) -> None:
+        """Take in what was passed over: a trace that began in a run without message runs goes on in one with them."""
+        for event in self._follower.read(seq - waiting.first_seq, after=waiting.first_seq - 1):
+            if event.trace_id == trace_id:
+                with contextlib.suppress(ValueError):
+                    self._fold.apply(event)
+        waiting.skipped = False
 
     def _save(self) -> None:
         with self._lock:

@@ -114,8 +114,12 @@ def clean(text: str) -> str:
     return text.replace("\0", "")
 
 
+# `json.dumps` makes an encoder for each call that asks for anything special.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 def _dump(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = _encode(value)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -120,8 +120,8 @@ class LiveView:
             self._flusher.start()
 
     def _finish(self) -> None:
-        self._feed.pull(work_s=None)
         if in_kernel(self._shell):
+            self._feed.pull(work_s=None)
             self._renew()
         elif self._shell is not None:
             write_text(self._text(terminal_columns()))

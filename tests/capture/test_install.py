@@ -277,6 +277,7 @@ def test_an_sdk_first_imported_inside_the_cell_is_recorded(tmp_path: Path) -> No
         asyncio.run(ask())
         print([span.kind.value for trace in live.traces for span in trace.spans])
         import agents
+        install.uninstall()
         print(sys.meta_path == before, vars(agents.__spec__.loader).get("exec_module"), "mlflow" in sys.modules)
     """
     assert run_program(program, tmp_path) == "['workflow', 'agent', 'turn', 'llm']\nTrue None False\n"
@@ -292,9 +293,32 @@ def test_asking_whether_the_sdk_is_there_does_not_spoil_it(tmp_path: Path) -> No
         assert "agents" not in sys.modules
         {ASK}
         asyncio.run(ask())
+        install.uninstall()
         print(len(live.traces), sys.meta_path == before)
     """
     assert run_program(program, tmp_path) == "1 True\n"
+
+
+def test_the_clients_modules_are_not_imported_before_they_are_needed_and_watched_from_then_on(tmp_path: Path) -> None:
+    program = f"""
+        import agents
+        places = ["openai.resources.responses", "openai.resources.chat.completions"]
+        install.install()
+        ACTIVE.set(recorder)
+        {ASK}
+        asyncio.run(ask())
+        print([place in sys.modules for place in places])
+        from openai import AsyncOpenAI
+        client = AsyncOpenAI(api_key="none")
+        found = []
+        for owner in (client.responses, client.chat.completions):
+            found.append(type(owner).create)
+        install.uninstall()
+        print([type(owner).create is original.__wrapped__ for owner, original in
+               zip((client.responses, client.chat.completions), found)])
+        print(sys.meta_path == before)
+    """
+    assert run_program(program, tmp_path) == "[False, False]\n[True, True]\nTrue\n"
 
 
 def test_an_import_that_waits_can_be_called_off(tmp_path: Path) -> None:

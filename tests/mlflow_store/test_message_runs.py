@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
-from mlflow_store.journals import end_run, end_span, end_trace, record_run, record_trace, start_run, start_span
+from mlflow_store.journals import (
+    end_run,
+    end_span,
+    end_trace,
+    record_run,
+    record_trace,
+    start_run,
+    start_span,
+    start_trace,
+)
 from mlflow_store.samples import START_NS, booking
 from mlflow_store.test_exactly_once import Killed, kill_at
 
@@ -154,6 +163,30 @@ def test_messages_of_a_resumed_trace_go_on_counting_under_the_run_they_were_said
     cells, messages = written(client)
     assert [m.data.tags["index"] for m in messages] == ["0", "1"]
     assert [m.data.tags["mlflow.parentRunId"] for m in messages] == [cells["k1"].info.run_id, cells["k2"].info.run_id]
+
+
+def test_a_trace_that_began_without_them_and_goes_on_with_them_has_those_of_its_second_part_whole(
+    journal: Journal, uri: str, cwd: Path, told: list[dict], client: mlflow.MlflowClient
+) -> None:
+    trace = booking(calls=2)
+    first, second = trace.spans[:5], trace.spans[5:]
+    start_run(journal, "k1", uri, cwd, message_runs=False)
+    start_trace(journal, "k1", trace)
+    for span in first:
+        start_span(journal, "k1", span)
+    start_run(journal, "k2", uri, cwd)
+    for span in second:
+        start_span(journal, "k2", span)
+        end_span(journal, "k2", span)
+    for span in first:
+        end_span(journal, "k1", span)
+    end_trace(journal, "k2", trace)
+    end_run(journal, "k1")
+    end_run(journal, "k2")
+    deliver(journal, told)
+    cells, (message,) = written(client)
+    assert message.data.tags["mlflow.parentRunId"] == cells["k2"].info.run_id
+    assert (message.data.tags["agent"], message.data.tags["index"]) == ("Triage", "1")
 
 
 @pytest.mark.timeout(240)
