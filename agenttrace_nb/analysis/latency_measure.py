@@ -74,11 +74,7 @@ def timed(spans: Sequence[Span], parents: Sequence[int] | None = None) -> Timed:
     >>> timed(trace.spans).critical_ns
     [1, 1]
     """
-    steps = latency_steps.lay_out(
-        [s.start_ns for s in spans],
-        [s.end_ns for s in spans],
-        latency_steps.parents_of(spans) if parents is None else parents,
-    )
+    steps = _laid_out(spans, parents)
     path = latency_steps.critical_path(steps)
     groups = groups_of(spans)
     return Timed(
@@ -90,3 +86,14 @@ def timed(spans: Sequence[Span], parents: Sequence[int] | None = None) -> Timed:
         groups=groups,
         saved=savings(steps, path, groups) if path else {},
     )
+
+
+def own_times(spans: Sequence[Span]) -> tuple[list[int | None], list[int | None]]:
+    """Return for each span of a trace what it took by itself, and how much of the critical path that is, in ns."""
+    steps = _laid_out(spans, None)
+    return latency_steps.self_times(steps), latency_steps.on_path(steps, latency_steps.critical_path(steps))
+
+
+def _laid_out(spans: Sequence[Span], parents: Sequence[int] | None) -> Steps:
+    starts, ends = [s.start_ns for s in spans], [s.end_ns for s in spans]
+    return latency_steps.lay_out(starts, ends, latency_steps.parents_of(spans) if parents is None else parents)

@@ -8,6 +8,7 @@ it seems to, so savings are rather too small than too large.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.spans import SpanKind
@@ -42,9 +43,10 @@ class Replay:
     def __init__(self, steps: Steps) -> None:
         self.work = 0
         self._steps = steps
-        self._place = {step: place for place, step in enumerate(steps.order)}
-        self._place[steps.whole] = -1
-        self._bunches: dict[int, dict[int, list[int]]] = {}
+        self._place = [-1] * (steps.whole + 1)
+        for place, step in enumerate(steps.order):
+            self._place[step] = place
+        self._bunches: dict[int, dict[int, list[int]] | None] = {}
 
     def saving(self, gone: Iterable[int]) -> int:
         """Return how many ns sooner the whole would end if these steps, with all that is in them, took no time."""
@@ -68,26 +70,28 @@ class Replay:
     def _less(self, step: int, changed: Sequence[int], shorter: Mapping[int, int]) -> int:
         if not changed:
             return 0
-        if len(self._steps.below[step]) == 1:
-            return shorter[changed[0]]
-        # Bunches of siblings do not overlap: each is waited for as a whole, so what each gains adds up.
         bunch_of = self._bunches_in(step)
+        if bunch_of is None:  # one after the other, as nearly always
+            return sum(shorter[child] for child in changed)
+        # Bunches of siblings do not overlap: each is waited for as a whole, so what each gains adds up.
         bunches = {id(bunch_of[child]): bunch_of[child] for child in changed}
         return sum(self._gain(bunch, shorter) for bunch in bunches.values())
 
-    def _bunches_in(self, step: int) -> dict[int, list[int]]:
-        known = self._bunches.get(step)
-        if known is not None:
-            return known
-        found: dict[int, list[int]] = {}
-        bunch: list[int] = []
-        reach = None
-        for child in self._steps.below[step]:
-            if reach is None or self._steps.start[child] >= reach:
-                bunch = []
-            bunch.append(child)
-            found[child] = bunch
-            reach = self._steps.end[child] if reach is None else max(reach, self._steps.end[child])
+    def _bunches_in(self, step: int) -> dict[int, list[int]] | None:
+        if step in self._bunches:
+            return self._bunches[step]
+        start, end = self._steps.start, self._steps.end
+        children = self._steps.below[step]
+        found: dict[int, list[int]] | None = None
+        if any(end[one] > start[other] for one, other in pairwise(children)):
+            found, reach = {}, start[children[0]]
+            bunch: list[int] = []
+            for child in children:
+                if start[child] >= reach:
+                    bunch = []
+                bunch.append(child)
+                found[child] = bunch
+                reach = max(reach, end[child])
         self._bunches[step] = found
         return found
 
@@ -147,7 +151,7 @@ def savings(
 def outermost(steps: Steps, group: Iterable[int]) -> list[int]:
     """Return the steps of a group that are not within another one of it."""
     members = set(group)
-    if len(members) == 1:
+    if len(members) == 1 or members.isdisjoint(steps.below):
         return list(members)
     inside: dict[int, bool] = {steps.whole: False}
     found = []

@@ -187,7 +187,7 @@ def critical_path(steps: Steps) -> list[Segment]:
     """
     if steps.total_ns is None:
         return []
-    start, end = steps.start, steps.end
+    start, end, below = steps.start, steps.end, steps.below
     path: list[Segment] = []
     stack = [(steps.whole, _by_end(steps, steps.whole))]
     cursor = end[steps.whole]
@@ -200,7 +200,11 @@ def critical_path(steps: Steps) -> list[Segment]:
             if end[last] < cursor:
                 path.append(Segment(step, end[last], cursor))
             cursor = end[last]
-            stack.append((last, _by_end(steps, last)))
+            if last in below:
+                stack.append((last, _by_end(steps, last)))
+            else:
+                path.append(Segment(last, start[last], cursor))
+                cursor = start[last]
             continue
         if start[step] < cursor:
             path.append(Segment(step, start[step], cursor))
@@ -212,7 +216,7 @@ def critical_path(steps: Steps) -> list[Segment]:
 def _by_end(steps: Steps, step: int) -> list[int]:
     # A moment holds nobody up. Of those that end together the longest comes first, at the end of the list.
     start, end = steps.start, steps.end
-    lasting = [child for child in steps.below.get(step, ()) if start[child] < end[child]]
+    lasting = [child for child in steps.below[step] if start[child] < end[child]]
     lasting.reverse()
     lasting.sort(key=end.__getitem__)
     return lasting

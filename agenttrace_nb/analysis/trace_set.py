@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.spans import SpanKind, Status
+from agenttrace_nb.analysis.latency_measure import own_times
+from agenttrace_nb.spans import NS_PER_S, SpanKind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,8 +89,14 @@ class TraceSet:
         """
         return _frame([self._trace_row(t) for t in self._traces], TRACE_COLUMNS)
 
-    def spans(self) -> pd.DataFrame:
+    def spans(self, *, derived: bool = False) -> pd.DataFrame:
         """Return one row for each span.
+
+        Parameters
+        ----------
+        derived
+            Work out ``self_s`` and ``critical_s`` too: what a span took by itself, and how much of its trace's
+            critical path that is, in seconds. See `latency`.
 
         Returns
         -------
@@ -97,7 +104,14 @@ class TraceSet:
             Columns as in `SPAN_COLUMNS`: ``duration_s`` and ``ttft_s`` in seconds, ``started_at`` in UTC, ``cost_usd``
             in US dollars. What is not known is null, never 0.
         """
-        return _frame([_span_row(t, s) for t in self._traces for s in t.spans], SPAN_COLUMNS)
+        frame = _frame([_span_row(t, s) for t in self._traces for s in t.spans], SPAN_COLUMNS)
+        if not derived:
+            return frame
+        own = [own_times(trace.spans) for trace in self._traces]
+        return frame.assign(
+            self_s=_seconds(ns for self_ns, _ in own for ns in self_ns),
+            critical_s=_seconds(ns for _, critical_ns in own for ns in critical_ns),
+        )
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the table of spans to a Parquet file."""
@@ -194,6 +208,12 @@ def _span_row(trace: Trace, span: Span) -> dict[str, Any]:
         "model": span.model,
         **_labels(trace),
     }
+
+
+def _seconds(times_ns: Iterable[int | None]) -> Any:
+    import pandas as pd
+
+    return pd.array([None if ns is None else ns / NS_PER_S for ns in times_ns], dtype="Float64")
 
 
 def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from agents import set_trace_processors
+from bench.models import Kind
+from bench.scenarios import SCENARIOS, run
+from capture.recording import recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from views.sample_runs import Build, planner_executor
@@ -19,7 +24,11 @@ from agenttrace_nb.analysis.latency_measure import timed
 from agenttrace_nb.analysis.latency_savings import Replay, outermost, savings
 from agenttrace_nb.analysis.latency_steps import TOP, Steps, concurrency, critical_path, lay_out, on_path, self_times
 from agenttrace_nb.config import OptionError
+from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.spans import SpanKind, Status, Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Name, parent, start, end.
 EXAMPLES: dict[str, tuple[list[tuple[str, str | None, int, int]], dict[str, int]]] = {
@@ -306,6 +315,44 @@ def test_over_many_runs_bottlenecks_are_ranked_with_intervals() -> None:
     assert found.tool_correlation is not None
     assert found.tool_correlation > 0.9
     assert "on the critical path of 5 of 10" in found.text()
+
+
+def test_the_table_of_spans_has_derived_columns_when_asked_for() -> None:
+    _, (trace,) = planner_executor()
+    still = Build("2" * 32)
+    still.add(SpanKind.AGENT, "A", 0, None, agent="A")
+    found = at.TraceSet([trace, still.trace])
+    assert "self_s" not in found.spans()
+    table = found.spans(derived=True)
+    assert list(table.columns[-2:]) == ["self_s", "critical_s"]
+    assert table["critical_s"].sum() == pytest.approx(4.21, abs=1e-9)
+    assert table["self_s"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["parallel_tools", "agents_as_tools", "plan_execute_evaluate", "task_cancelled_in_tool"]
+)
+def test_the_path_of_what_the_sdk_really_ran_is_as_long_as_its_root(name: str, tmp_path: Path) -> None:
+    set_trace_processors([])  # nothing is sent anywhere
+    journal = Journal(tmp_path / "one.journal")
+
+    async def play() -> list[Trace]:
+        with recording(tmp_path, journal=journal) as recorded:
+            await run(SCENARIOS[name], Kind.BARE)
+            await asyncio.sleep(0.05)
+            recorded.live.sync()
+            return recorded.traces
+
+    traces = asyncio.run(play())
+    journal.close()
+    for trace in traces:
+        measured = timed(trace.spans)
+        assert trace.root is not None
+        assert trace.root.end_ns is not None
+        took_ns = trace.root.end_ns - trace.root.start_ns
+        assert sum(p.end_ns - p.start_ns for p in measured.path) == measured.total_ns == took_ns
+        assert all(own is None or own >= 0 for own in measured.self_ns)
+    assert traces
 
 
 def test_the_chart_is_a_picture() -> None:
