@@ -61,7 +61,8 @@ _STYLE = (
     f"{_OURS} details details{{margin-left:1.2em}}{_OURS} summary{{cursor:pointer}}"
     f"{_OURS} pre{{margin:2px 0 8px 1.2em;padding-left:10px;border-left:2px solid #8884;background:none;"
     "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere}"
-    f"@media print{{{_OURS} :is(table,table code){{font-size:9px}}{_OURS} :is(th,td){{padding-right:8px}}}}"
+    f"@media print{{{_OURS} :is(table,th,table code){{font-size:9px}}"
+    f"{_OURS} :is(th,td){{padding-right:7px;white-space:normal}}}}"
 )
 
 

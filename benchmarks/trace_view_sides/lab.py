@@ -65,8 +65,12 @@ class Lab:
         return said
 
     def value(self, code: str) -> Any:
-        """Run code that prints JSON on its last line; return that."""
-        return json.loads(self.run(code).strip().splitlines()[-1])
+        """Run code that prints JSON on one line, whatever else is said; return that."""
+        said = self.run(code)
+        for line in reversed(said.splitlines()):
+            with contextlib.suppress(ValueError):
+                return json.loads(line)
+        raise RuntimeError(f"no result: {said}")
 
     def timed(self, code: str, selector: str, limit_ms: int = LIMIT_MS) -> dict[str, float]:
         """Run code; return ms until an element of this kind is painted, until the cell ended, and the cell's nodes."""
