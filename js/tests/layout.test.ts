@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { beyond, layOut, placesWith, rowsAbove, visiblePlaces } from "../src/core/layout";
 import { Table } from "../src/core/table";
-import { decodeFrame, KINDS, STATUSES } from "../src/wire";
+import { type Column, decodeFrame, KINDS, STATUSES } from "../src/wire";
 import { goldenBytes } from "./golden";
 
 interface Row {
@@ -321,4 +321,39 @@ it("a hundred thousand rows, twenty thousand deep, are laid out in a blink", () 
   const took = performance.now() - began;
   expect(layout.order.length).toBe(100_000);
   expect(took).toBeLessThan(2_000);
+});
+
+describe("a frame that says where the time went", () => {
+  const column = (type: typeof Float64Array | typeof Uint8Array, ...values: number[]) => type.from(values);
+  const frame = (columns: [string, Column][], base: number) => ({
+    seq: base + 1,
+    base,
+    rows: 2,
+    now: 0,
+    run: {} as never,
+    stringsAt: 0,
+    strings: [""],
+    columns: new Map(columns),
+  });
+  const rows: [string, Column] = ["row", Uint32Array.from([0, 1])];
+  const bytes = new TextEncoder().encode("{}");
+
+  it("makes contents stale of rows that changed, and of no others", () => {
+    const table = new Table();
+    table.apply(
+      frame([rows, ["status", column(Uint8Array, 0, 1)], ["end", column(Float64Array, Number.NaN, 5)]], 0),
+    );
+    expect(table.received.has("critical")).toBe(false);
+    table.setPayload(0, bytes);
+    table.setPayload(1, bytes);
+    const timed: [string, Column] = ["critical", Float64Array.from([1, 2])];
+    table.apply(frame([rows, timed], 1));
+    expect([...table.stale]).toEqual([]);
+    expect([...table.col.critical.subarray(0, 2)]).toEqual([1, 2]);
+    table.apply(
+      frame([rows, ["status", column(Uint8Array, 1, 1)], ["end", column(Float64Array, 9, 5)], timed], 2),
+    );
+    expect([...table.stale]).toEqual([0]);
+    expect(table.received.has("critical")).toBe(true);
+  });
 });

@@ -14,6 +14,7 @@ from views.hostile import hostile_run
 from views.sample_runs import Build, planner_executor
 
 from agenttrace_nb.spans import SpanError, SpanKind
+from agenttrace_nb.views.feed import Feed, Finished
 
 if TYPE_CHECKING:
     from lab.harness import Harness
@@ -268,6 +269,32 @@ def test_a_call_made_again_and_again_is_one_row_that_opens(harness: Harness) -> 
     assert harness.names()[8:12] == [".search_flights", "..search_flights", "..search_flights", "..search_flights"]
     assert harness.page.locator(".agtr-times").all_inner_texts() == ["1 of 4", "2 of 4", "3 of 4", "4 of 4"]
     expect(row).to_contain_text("0.17 s")
+
+
+def test_the_critical_path_is_shown_where_it_is_known(harness: Harness) -> None:
+    run, traces = planner_executor()
+    feed = Feed(Finished(run, traces))
+    feed.pull(work_s=None)
+    harness.start(feed.snapshot())
+    check = harness.page.get_by_label("critical path")
+    expect(check).to_be_disabled()
+    assert "known when it has ended" in (harness.page.locator("label", has=check).get_attribute("title") or "")
+    feed.measure()
+    harness.start(feed.snapshot())
+    check.check()
+    off = harness.page.locator("#a .agtr-off .agtr-label").all_inner_texts()
+    assert "book_flight" not in off
+    assert "Executor" not in off, "it holds what is on the path"
+    assert "search_flights" not in off, "one of the four is on it"
+    assert off == ["travel-only", "handoff"]
+    outlined = harness.page.evaluate(
+        """() => { const c = document.querySelector(".agtr-bars canvas");
+          const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+          let n = 0; for (let i = 0; i < data.length; i += 4)
+            if (data[i] === 0xd9 && data[i + 1] === 0x77 && data[i + 2] === 0x1f) n++;
+          return n; }"""
+    )
+    assert outlined > 500
 
 
 # -------------------------------------------------------------------------------------------------------------- keys

@@ -49,17 +49,18 @@ export class Table {
       this.col.preview.fill(0);
       this.payloads.clear();
       this.stale.clear();
+      this.received.clear();
     }
     for (let i = 0; i < frame.strings.length; i++) this.strings[frame.stringsAt + i] = frame.strings[i];
     this.#grow(frame.rows);
     const rows = frame.columns.get("row");
     if (rows) {
+      this.#noteStale(frame, rows);
       for (const name of frame.columns.keys()) this.received.add(name);
       for (const name of NAMES) {
         const values = frame.columns.get(name);
         if (values && name !== "preview") scatter(this.col[name], rows, values);
       }
-      for (const row of rows) if (this.payloads.has(row)) this.stale.add(row);
     }
     this.n = frame.rows;
     const previewed = frame.columns.get("preview_row");
@@ -74,6 +75,19 @@ export class Table {
 
   text(column: "name" | "agent" | "role" | "model" | "note" | "preview", row: number): string {
     return this.strings[this.col[column][row]] ?? "";
+  }
+
+  // A frame that says where the time went speaks of all rows, also of those that are as they were.
+  #noteStale(frame: Frame, rows: Column): void {
+    const { status, end } = this.col;
+    const [statuses, ends] = [frame.columns.get("status"), frame.columns.get("end")];
+    if (!statuses || !ends) return;
+    const all = frame.columns.has("critical");
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      if (!this.payloads.has(row)) continue;
+      if (!all || status[row] !== statuses[i] || !Object.is(end[row], ends[i])) this.stale.add(row);
+    }
   }
 
   #takePayloads(frame: Frame): void {

@@ -60,32 +60,34 @@ export function paint(canvas: HTMLCanvasElement, width: number, picture: Picture
 }
 
 function paintRow(brush: Brush, place: number, y: number): void {
-  const { layout, isClosed, onPath, table } = brush.picture;
+  const { layout, isClosed } = brush.picture;
   const row = layout.order[place];
   const below = layout.end[place] > place + 1;
   if (layout.repeats.has(row)) {
     bar(brush, row, y, SOLID, BAR_PX);
+    outline(brush, row, y);
     if (isClosed(row)) pieces(brush, place, y, BAR_PX, 0.5);
   } else {
     // What holds other steps is a background to them.
     bar(brush, row, y, below ? FAINT : SOLID, BAR_PX);
     if (below && isClosed(row)) pieces(brush, place, y, THIN_PX, SOLID);
-    else if (!below && onPath && table.col.critical[row] > 0) outline(brush, row, y);
+    else if (!below) outline(brush, row, y);
   }
 }
 
-// The steps under a closed row, no more than one for each pixel.
+// The steps under a closed row: at each pixel no more than what can be seen of them.
 function pieces(brush: Brush, place: number, y: number, thickness: number, alpha: number): void {
-  const { table, layout, window } = brush.picture;
-  let drawnTo = Number.NEGATIVE_INFINITY;
+  const { table, layout } = brush.picture;
+  let [lastX, farthest] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (let at = place + 1; at < layout.end[place]; at++) {
     const inner = layout.order[at];
     if (layout.end[at] > at + 1) continue;
-    const x = (table.col.start[inner] - window.from) * brush.scale;
-    const bad = table.col.status[inner] === ERROR;
-    if (!bad && x + LEAST_PX < drawnTo) continue;
+    const { x, length } = span(brush, inner);
+    if (table.col.status[inner] !== ERROR && x < lastX + 1 && x + length < farthest + 1) continue;
     bar(brush, inner, y, alpha, thickness, true);
-    drawnTo = x + LEAST_PX;
+    if (thickness === BAR_PX) outline(brush, inner, y);
+    lastX = x;
+    farthest = Math.max(farthest, x + length);
   }
 }
 
@@ -161,9 +163,9 @@ function elsewhere({ context, width }: Brush, before: boolean, y: number): void 
 
 // What the run waited for.
 function outline(brush: Brush, row: number, y: number): void {
-  const { context, palette, width } = brush;
+  const { context, palette, picture, width } = brush;
   const { x, length } = span(brush, row);
-  if (x + length < 0 || x > width) return;
+  if (!picture.onPath || !(picture.table.col.critical[row] > 0) || x + length < 0 || x > width) return;
   const left = Math.max(x, -BEYOND_PX);
   const right = Math.min(x + Math.max(length, LEAST_PX), width + BEYOND_PX);
   context.globalAlpha = 1;

@@ -86,7 +86,9 @@ export class ViewState {
     this.window = computed(() => this.zoom.value ?? this.axis.value);
     this.onPath = computed(() => {
       store.version.value;
-      return store.table.received.has("critical") ? pathWithParents(store.table) : undefined;
+      return store.table.received.has("critical")
+        ? pathWithParents(store.table, this.layout.value)
+        : undefined;
     });
     this.now.value = store.clock();
   }
@@ -310,12 +312,15 @@ function extent(store: RunStore): { from: number; to: number } {
   return store.table.n > 0 ? { from, to } : { from: 0, to: 0 };
 }
 
-function pathWithParents(table: RunStore["table"]): Uint8Array {
+function pathWithParents(table: RunStore["table"], { repeats, order, place }: Layout): Uint8Array {
   const { parent, critical } = table.col;
   const found = new Uint8Array(table.n);
   for (let row = 0; row < table.n; row++) {
     if (!(critical[row] > 0)) continue;
     for (let above = row; above !== TOP && !found[above]; above = parent[above]) found[above] = 1;
+  }
+  for (const [row, count] of repeats) {
+    for (const other of order.subarray(place[row], place[row] + count)) found[row] ||= found[other];
   }
   return found;
 }
