@@ -369,8 +369,9 @@ def test_messages_grow_while_the_run_goes_on(harness: Harness) -> None:
     assert "I could not rebook it." not in before
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("what", ["messages", "chat", "json"])
+@pytest.mark.parametrize(
+    ("what", "dark"), [("messages", False), ("messages", True), ("json", False), ("chat", True)], ids=str
+)
 def test_axe_finds_nothing(harness: Harness, what: str, dark: bool) -> None:
     require_or_skip(AXE.exists(), "needs axe-core: npm ci in js/")
     harness.start(frame(*planner_executor()), dark=dark)
