@@ -15,6 +15,8 @@ computes from the tokens.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import canon
@@ -93,4 +95,25 @@ def trace_of(records: list[SpanRecord]) -> Trace:
         trace_id=names.mlflow_trace_id(root.trace_id), experiment_id="", state=root.status,
         start_ms=root.start_ns // 1_000_000, name=known.get("name"),
     )  # fmt: skip
-    return to_trace(head, records)
+    stored = [
+        replace(record, attributes={name: as_stored(text) for name, text in record.attributes.items()})
+        for record in records
+    ]
+    return to_trace(head, stored)
+
+
+def as_stored(text: str) -> str:
+    """Return the text of an attribute as MLflow's stores keep it: they take one layer off JSON in JSON.
+
+    Examples
+    --------
+    >>> as_stored('"\\"a\\""'), as_stored('"a"')
+    ('"a"', '"a"')
+    """
+    try:
+        inner = json.loads(text)
+        if isinstance(inner, str) and isinstance(json.loads(inner), (str, dict, list)):
+            return inner
+    except (ValueError, RecursionError):
+        pass
+    return text
