@@ -129,7 +129,7 @@ export function runGraph(table: Table, declared: readonly DeclaredAgent[] = []):
     else if (kind === GUARDRAIL) {
       const item = graph.item(agentOf(row), GUARDRAIL, name);
       count(item, row);
-      if (table.text("note", row) === "tripped") item.tripped++;
+      if (table.text("note", row) === "tripped" || col.status[row] === ERROR) item.tripped++;
     }
   }
   follow(table, path, graph, agentOf, count);

@@ -256,7 +256,7 @@ function InWords({ graph: { agents, edges } }: { graph: RunGraph }) {
       <caption>Agents, what they used, and what leads from one to another</caption>
       <tbody>
         {agents.map((agent) => [
-          line(agent.name, "agent", agent, agent.entries ? `, ${agent.entries} runs begin with it` : ""),
+          line(agent.name, "agent", agent, agent.entries ? `, runs begin with it: ${agent.entries}` : ""),
           [...agent.items, ...agent.guardrails].map((item) =>
             line(item.name, `${KINDS[item.kind]} of ${agent.name}`, item),
           ),
