@@ -60,6 +60,15 @@ describe("contents", () => {
     expect(contents.of(0)?.input).toBe("new");
   });
 
+  it("are put together once, unless something may yet come", () => {
+    const rows = payloads({ items: [a], input_items: [[0, 0, 1]] }, { input_items: [[2, 0, 1]] });
+    const contents = new Contents(rows);
+    expect(contents.of(0)).toBe(contents.of(0));
+    expect(contents.of(1)?.input).toEqual([null]);
+    rows.set(2, new TextEncoder().encode(JSON.stringify({ items: [b] })));
+    expect(contents.of(1)).toEqual({ input: [b] });
+  });
+
   it("that are broken say so", () =>
     expect(new Contents(payloads("{")).of(0)?.error?.message).toBe("this content could not be read"));
 });

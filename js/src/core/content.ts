@@ -40,21 +40,30 @@ interface Payload extends Content {
 
 // As many as one conversation may refer to, and more.
 const KEPT = 4000;
+// As many as are on a screen, and more.
+const MADE = 200;
 
 /** Reads payloads, each once. */
 export class Contents {
   #read = new Map<number, { bytes: Uint8Array; payload: Payload }>();
+  #made = new Map<number, { bytes: Uint8Array; content: Content }>();
 
   constructor(private payloads: ReadonlyMap<number, Uint8Array>) {}
 
-  /** Content of a row, if it is here. */
+  /** Content of a row, if it is here: the same object until it changes. */
   of(row: number): Content | undefined {
+    const bytes = this.payloads.get(row);
+    const made = this.#made.get(row);
+    if (made && made.bytes === bytes) return made.content;
     const payload = this.#payload(row);
-    if (!payload) return undefined;
+    if (!bytes || !payload) return undefined;
     const { items: _, input_items, output_items, ...content } = payload;
     for (const [side, places] of [["input", input_items] as const, ["output", output_items] as const]) {
       if (Array.isArray(places)) content[side] = this.#items(row, places, content);
     }
+    if (this.#made.size >= MADE) this.#made.clear();
+    // What another row holds only in part may yet come.
+    if (!content.partial) this.#made.set(row, { bytes, content });
     return content;
   }
 

@@ -98,8 +98,19 @@ export interface Spoken {
 
 const NOT_SHOWN = new Set(["system", "developer", "tool result", "handoff"]);
 
-/** What is said in one LLM call that was not said before. */
+const known = new WeakMap<Content, Spoken>();
+
+/** What is said in one LLM call that was not said before; worked out once. */
 export function spoken(content: Content): Spoken {
+  let found = known.get(content);
+  if (!found) {
+    found = said(content);
+    known.set(content, found);
+  }
+  return found;
+}
+
+function said(content: Content): Spoken {
   const prompt = asItems(content.input);
   const told = prompt ? chat(prompt) : text("user", content.input);
   const fresh = content.fresh;

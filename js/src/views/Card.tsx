@@ -67,7 +67,7 @@ function Read({
   items: NonNullable<ReturnType<typeof asItems>>;
   folded: boolean | undefined;
 }) {
-  const said = chat(items);
+  const said = useMemo(() => chat(items), [items]);
   return <Chat said={said} earlier={folded ? earlier(said) : 0} />;
 }
 

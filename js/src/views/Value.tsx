@@ -1,6 +1,7 @@
 // A value in the detail pane: text, fields or JSON. Nothing in it is ever interpreted.
 
 import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import { visible } from "../core/content";
 import { grouped } from "../core/format";
 import { isItem, kindOf, type Plain, parsedText, plainFields, toJson } from "../core/json";
@@ -49,7 +50,8 @@ export function Text({ text, first = FIRST_LIMIT }: { text: string; first?: numb
 
 /** The exact text, or JSON. */
 export function Raw({ value }: { value: unknown }) {
-  return <Text text={typeof value === "string" ? value : toJson(value, 20_000_000)} />;
+  const text = useMemo(() => (typeof value === "string" ? value : toJson(value)), [value]);
+  return <Text text={text} />;
 }
 
 export function Fields({ fields }: { fields: [string, Plain][] }) {
