@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import altair as alt
 
-    from agenttrace_nb.analysis.comparison import Findings
+    from agenttrace_nb.analysis.comparison import Findings, Pair
     from agenttrace_nb.views.comparison_words import Sheet
 
 _OURS = ".agtr-compare.agtr-compare"
@@ -50,6 +50,8 @@ _STYLE = (
     + f"{_OURS} ul{{margin:2px 0 6px;padding-left:18px}}{_OURS} small{{opacity:.75}}"
     f"{_OURS} summary{{cursor:pointer}}{_OURS} figure{{margin:14px 0;overflow-x:auto}}{_OURS} img{{max-width:none}}"
 )
+_PICTURED_PAIRS = 12
+_LISTED_PAIRS = 60
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -99,7 +101,7 @@ def page(findings: Findings) -> str:
         for metric in findings.metrics
         if metric.unit not in ("", "share")
     ]
-    parts += [_cases(findings, metric.name) for metric in findings.metrics]
+    parts += _cases(findings)
     inner = _wrapped([*filter(None, parts), _notes(findings)])
     dark = "".join(f"{_OURS} .{kind} {{ color: {colour}; }}" for kind, (_, colour) in _COLOURS.items())
     title = f"Comparison by {name(findings.by)}"
@@ -169,12 +171,21 @@ def _figure(draw: Callable[[], alt.TopLevelMixin], what: str) -> str:
     return f'<figure><img alt="{escaped(what)}" src="data:image/svg+xml;base64,{data}"></figure>'
 
 
-def _cases(findings: Findings, metric: str) -> str:
-    """Return the cases of each pair, the most different ones first, folded."""
+def _cases(findings: Findings) -> list[str]:
+    """Return the cases of each pair, folded: the most different ones first, with a picture for the first pairs."""
+    pairs = [pair for pair in findings.pairs if pair.is_paired and pair.wins + pair.losses]
     found = []
-    for pair in (p for p in findings.pairs if p.metric.name == metric and p.is_paired and p.wins + p.losses):
+    for number, pair in enumerate(pairs[:_LISTED_PAIRS]):
         sheet = case_rows(findings, pair)
-        picture = _figure(lambda p=pair: charts.cases(findings, metric, p.a, p.b), sheet.title)  # type: ignore[misc]
+        picture = _cases_picture(findings, pair) if number < _PICTURED_PAIRS else ""
         summary = f"{sheet.title}: better in {pair.wins}, worse in {pair.losses} of {pair.cases} cases"
         found.append(f"<details><summary>{escaped(summary)}</summary>{picture}{_table(sheet)}</details>")
-    return "\n".join(found)
+    if len(pairs) > _LISTED_PAIRS:
+        found.append(
+            f"<p><em>The cases of {len(pairs) - _LISTED_PAIRS} more pairs were left out: .cases() has all.</em></p>"
+        )
+    return found
+
+
+def _cases_picture(findings: Findings, pair: Pair) -> str:
+    return _figure(lambda: charts.cases(findings, pair.metric.name, pair.a, pair.b), "Cases won and lost")
