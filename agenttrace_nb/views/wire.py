@@ -30,7 +30,7 @@ start of the run; a step that still runs has no end (NaN). Numbers that are not 
 payload is a row's content as JSON: ``payload_row`` names the row, ``payload_end`` where its bytes end in ``payload``.
 ``preview`` is one line that says what the row in ``preview_row`` did, as a string's number. When the run is over,
 ``self`` and ``critical`` say where the time went: what each row took by itself, and how much of the critical path that
-is, in ms (NaN: not known); a frame may hold these two alone beside ``row``.
+is, in ms (NaN: not known). These two hold a value for every row there is, whatever rows the frame speaks of.
 """
 
 from __future__ import annotations
@@ -119,10 +119,11 @@ def frame(
     previews
         What rows did, on one line each, by row.
     timings
-        Where the time went, if it is to go along; then all rows are spoken of.
+        Where the time went, if it is to go along.
     """
     columns = [
-        *_row_columns(rows, changed, origin_ns, strings, timings),
+        *_row_columns(rows, changed, origin_ns, strings),
+        *_timing_columns(timings),
         *_payload_columns(payloads),
         *_preview_columns(previews, strings),
     ]
@@ -187,15 +188,7 @@ def head(
     }
 
 
-def _row_columns(
-    rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings, timings: Timings | None
-) -> list[Column]:
-    timed: list[Column] = []
-    if timings is not None:
-        timed = [("self", "f8", timings.self_ms), ("critical", "f8", timings.critical_ms)]
-        if not changed:
-            return [column("row", "u4", range(len(rows))), *timed]
-        changed = range(len(rows))
+def _row_columns(rows: Rows, changed: Sequence[int], origin_ns: int, strings: Strings) -> list[Column]:
     spans = [rows.spans[row] for row in changed]
     parents = [rows.parents[row] for row in changed]
 
@@ -214,8 +207,11 @@ def _row_columns(
         column("tokens_in", "i4", (whole(s.input_tokens) for s in spans)),
         column("tokens_out", "i4", (whole(s.output_tokens) for s in spans)),
         column("cost", "f8", (real(s.cost_usd) for s in spans)),
-        *timed,
     ]
+
+
+def _timing_columns(timings: Timings | None) -> list[Column]:
+    return [] if timings is None else [("self", "f8", timings.self_ms), ("critical", "f8", timings.critical_ms)]
 
 
 def _payload_columns(payloads: Mapping[int, bytes]) -> list[Column]:

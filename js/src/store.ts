@@ -75,7 +75,8 @@ export class RunStore {
         return;
       }
       if (frame.base === 0 && frame.seq < this.#seq) return;
-      const changed = frame.columns.get("row")?.length || frame.rows !== this.table.n;
+      const { columns, rows } = frame;
+      const changed = columns.get("row")?.length || rows !== this.table.n || columns.has("critical");
       this.table.apply(frame);
       this.#seq = frame.seq;
       this.#now = frame.now;

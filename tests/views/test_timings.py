@@ -91,7 +91,7 @@ def test_timings_come_when_the_run_is_over_and_not_before() -> None:
     feed.patch()
     feed.measure()
     header, columns = decode(feed.patch() or b"")
-    assert list(columns) == ["row", "self", "critical"], "all rows were sent already"
+    assert len(columns["row"]) == 0, "all rows were sent already"
     assert len(columns["self"]) == len(columns["critical"]) == header["rows"] == 22
     assert header["run"]["latency"]["total_ms"] == 4210.0
     assert feed.patch() is None
@@ -124,7 +124,8 @@ def test_a_browser_that_opened_with_a_snapshot_gets_the_timings_alone() -> None:
     feed.measure()
     header, columns = decode(feed.patch() or b"")
     assert (header["base"], header["seq"]) == (opened["seq"], opened["seq"] + 1)
-    assert list(columns) == ["row", "self", "critical"]
+    assert len(columns["row"]) == 0
+    assert len(columns["self"]) == 22
 
 
 # --------------------------------------------------------------------------------------------------------- declared

@@ -59,7 +59,10 @@ export class Table {
       for (const name of frame.columns.keys()) this.received.add(name);
       for (const name of NAMES) {
         const values = frame.columns.get(name);
-        if (values && name !== "preview") scatter(this.col[name], rows, values);
+        if (!values || name === "preview") continue;
+        // Where the time went is told of all rows at once.
+        if (name === "self" || name === "critical") this.col[name].set(values);
+        else scatter(this.col[name], rows, values);
       }
     }
     this.n = frame.rows;
