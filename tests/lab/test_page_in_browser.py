@@ -30,7 +30,7 @@ def open_file(harness: Harness, path: Path) -> None:
 
 def test_a_page_opens_from_the_disk_and_asks_for_nothing(harness: Harness, tmp_path: Path) -> None:
     open_file(harness, write_page(tmp_path / "run.html", *planner_executor()))
-    expect(harness.page.locator("[role=row]")).to_have_count(16)
+    expect(harness.page.locator("[role=row]")).to_have_count(13)
     harness.page.get_by_text("gpt-4o-mini").first.click()
     expect(harness.page.locator(".agtr-detail")).to_contain_text("Rebook my flight to Boston")
     assert not harness.page.locator(".agtr-static").is_visible(), "the twin is for pages without scripts"

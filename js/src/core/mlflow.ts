@@ -27,11 +27,7 @@ export function addresses(stored: Stored, traceId: string | undefined): { run?: 
 }
 
 function server(text: string | null | undefined): string | undefined {
-  try {
-    const url = new URL(text ?? "");
-    if (!/^https?:$/.test(url.protocol) || url.username || url.password) return undefined;
-    return `${url.origin}${url.pathname.replace(/\/*$/, "/")}`;
-  } catch {
-    return undefined;
-  }
+  // Nothing but a host and a path: no user, no query, no other kind of address.
+  const url = /^https?:\/\/[\w.:[\]-]+(\/[\w./~-]*)?$/i.exec(text ?? "")?.[0];
+  return url && `${url.replace(/\/+$/, "")}/`;
 }

@@ -1,7 +1,6 @@
 // The pane beside the panels: what one step was asked, what it answered, why it failed; without a choice, the run.
 
 import { type Signal, signal } from "@preact/signals";
-import { type ComponentChildren, Fragment } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { type Content, visible } from "../core/content";
 import { above } from "../core/failure";
@@ -69,8 +68,8 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   const model = table.text("model", row);
   const running = STATUSES[col.status[row]] === "running";
   const turn = above(table, row, TURN);
-  const facts: ComponentChildren[] = [];
-  if (agent && agent !== name) facts.push(<>of {agent}</>);
+  const facts: string[] = [];
+  if (agent && agent !== name) facts.push(`of ${agent}`);
   if (turn !== TOP) facts.push(table.text("name", turn));
   if (model && model !== name) facts.push(model);
   facts.push(`started at ${duration(col.start[row] - view.axis.peek().from)}`);
@@ -87,10 +86,9 @@ function Facts({ view, row, content }: { view: ViewState; row: number; content: 
   return (
     <p class="agtr-facts">
       {facts.map((fact, i) => (
-        <Fragment key={i}>
-          {i > 0 && " \u00b7 "}
-          <span>{fact}</span>
-        </Fragment>
+        <span key={i} dir="auto">
+          {fact}
+        </span>
       ))}
     </p>
   );

@@ -7,6 +7,7 @@ import { duration } from "../core/format";
 import { KINDS } from "../wire";
 import { Frame } from "./Card";
 import type { ViewState } from "./state";
+import { Text } from "./Value";
 
 const FEW = 5;
 const FIRST_LIMIT = 4_000;
@@ -27,13 +28,7 @@ export function Failure({ view, row, error }: Props) {
       copy={() => [text, ...(error?.chain ?? []), error?.traceback ?? ""].join("\n").trim()}
       bad
     >
-      {text ? (
-        <pre class="agtr-text" dir="auto">
-          {visible(text.slice(0, FIRST_LIMIT))}
-        </pre>
-      ) : (
-        <p class="agtr-hint">No reason is known.</p>
-      )}
+      <Text text={text || "No reason is known."} />
       {error?.chain?.map((cause, i) => (
         <pre key={i} class="agtr-text agtr-cause" dir="auto">
           {`caused by ${visible(cause.slice(0, FIRST_LIMIT))}`}
