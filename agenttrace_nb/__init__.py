@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from agenttrace_nb import audit as audit
+    from agenttrace_nb.analysis.failures.attribution import Attribution, Candidate, attribute_failure
     from agenttrace_nb.analysis.latency import latency
     from agenttrace_nb.analysis.search import load, search
     from agenttrace_nb.analysis.trace_set import TraceSet
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
     from agenttrace_nb.replay import replay, save_recording
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
     from agenttrace_nb.tracing import Run, last, show, trace
+    from agenttrace_nb.tracing.cases import run_cases
     from agenttrace_nb.views.comparison import Comparison, compare
+    from agenttrace_nb.views.diff import TraceDiff, diff
 
 __all__ = [
     "Agent",
+    "Attribution",
+    "Candidate",
     "CellRun",
     "Comparison",
     "Message",
@@ -46,12 +51,16 @@ __all__ = [
     "SpanKind",
     "Status",
     "Trace",
+    "TraceDiff",
     "TraceSet",
+    "attribute_failure",
     "compare",
+    "diff",
     "last",
     "latency",
     "load",
     "replay",
+    "run_cases",
     "save_recording",
     "search",
     "set_role",
@@ -61,6 +70,8 @@ __all__ = [
 
 _HOME_OF = {
     "Agent": "spans",
+    "Attribution": "analysis.failures.attribution",
+    "Candidate": "analysis.failures.attribution",
     "CellRun": "spans",
     "Comparison": "views.comparison",
     "Message": "spans",
@@ -71,12 +82,16 @@ _HOME_OF = {
     "SpanKind": "spans",
     "Status": "spans",
     "Trace": "spans",
+    "TraceDiff": "views.diff",
     "TraceSet": "analysis.trace_set",
+    "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
+    "diff": "views.diff",
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",
     "replay": "replay",
+    "run_cases": "tracing.cases",
     "save_recording": "replay",
     "search": "analysis.search",
     "set_role": "capture.active",
