@@ -30,7 +30,7 @@ _PAGE = """<!doctype html>
 body {{ margin: 0; background: #eceef1; }}
 #agtr-page {{ max-width: 1600px; margin: 0 auto; padding: 16px; }}
 #agtr-view:not(:empty) + .agtr-static {{ display: none; }}
-@media (min-width: 800px) {{ #agtr-view .agtr-main {{ height: max(calc(100vh - 150px), 420px); }} }}
+@media screen and (min-width: 800px) {{ #agtr-view .agtr-main {{ height: max(calc(100vh - 150px), 420px); }} }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #0e0f11; }} }}
 </style>
 </head>
