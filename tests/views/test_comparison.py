@@ -78,7 +78,7 @@ def test_the_page_holds_its_pictures_and_asks_for_nothing(found: at.Comparison, 
 
 
 def test_hostile_names_are_text_everywhere(tmp_path: Path) -> None:
-    texts = [text for text in (*MARKUP, *CONTROL, *SCRIPTS) if text.strip()]
+    texts = [text for text in (*MARKUP, *CONTROL, *SCRIPTS) if text.strip() and "\ud800" not in text]
     table = runs(("plain", *texts[::5]), cases=len(texts))
     table["case"] = table["case"].map(lambda case: texts[int(case.removeprefix("task-"))])
     found = at.compare(table, metrics="latency", baseline="plain", by="arch")
