@@ -100,8 +100,8 @@ export class Contents {
 }
 
 // Characters that act on the text around them instead of being read, and those that hide text from the reader only.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const ACTING =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u200b\u2060-\u2064]|\udb40[\udc00-\udc7f]/g;
 
 /** Shows what control and reordering characters are there instead of letting them act. */
