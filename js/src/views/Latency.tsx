@@ -168,6 +168,14 @@ function SelfTime({ view, found }: { view: ViewState; found: Found | null | unde
           ))}
         </fieldset>
       </header>
+      {by.value === "agent" && (
+        <p class="agtr-hint" aria-hidden="true">
+          {Object.entries({ llm: "LLM calls", tool: "tools", agent: "the rest" }).map(([kind, what]) => [
+            <span class={`agtr-mark agtr-k-${kind}`} />,
+            what,
+          ])}
+        </p>
+      )}
       {!found && (
         <p class="agtr-hint">So far: LLM and tool calls. The rest is worked out when the run ends</p>
       )}
