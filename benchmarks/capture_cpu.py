@@ -3,13 +3,14 @@
 The same scripted runs of twenty spans, in one process, in rounds that take turns:
 
 * *agenttrace_nb*: everything that capture does on the agent's thread: the tracing processor's callbacks, the run hooks,
-  what surrounds a call of the runner, the journal's append with its write to the file. Somebody watches live.
+  what surrounds a call of the runner, the journal's append with its write to the tail. Somebody watches live.
 * ``mlflow.openai.autolog()`` with its default settings on SQLite: the callbacks of its tracing processor only. What its
   patch of the runner costs besides is not counted.
 * *JSON lines*: the same events, each serialised with its whole content, redacted by the same rules, written to a file
   and flushed; nothing else is counted.
 
-Threads in the background are in no figure: `benchmarks.mlflow_write` counts the CPU of all processes.
+Threads in the background are in no figure, here the one that moves the tail into the journal's database and those in
+which MLflow stores: `benchmarks.mlflow_write` counts the CPU of all processes.
 
     python -m benchmarks.capture_cpu [--runs 20] [--rounds 7]
 """

@@ -188,18 +188,24 @@ def _measured(folder: Path, chromium: Path, options: Any) -> int:
         for side, measure in steps.items():
             if side not in options.skip:
                 found[side] = measure()
+        _tell_rows(found, options.sizes)
         recorded = {} if "live" in options.skip else live(lab, theirs)
         for size in options.sizes:
             if theirs and IN_TURN < size <= LARGEST_OF_TRACE_VIEW:
                 code = f"TraceView(spans.for_trace_view(of[{size}]))"
                 found["TraceView"][size] = lab.timed(code, THEIR_ROWS)["rows"]
+                print(f"TraceView, {size:,} spans: {_cell(found['TraceView'][size])}", flush=True)
     return _told(found, nodes, recorded, options.sizes)
 
 
-def _told(found: Found, nodes: int, recorded: dict[str, float], sizes: list[int]) -> int:
+def _tell_rows(found: Found, sizes: list[int]) -> None:
     print("Rows on screen, ms, medians")
     sides = [side for side, of in found.items() if of]
     table(["spans", *sides], [[f"{size:,}", *(_cell(found[side].get(size)) for side in sides)] for size in sizes])
+    sys.stdout.flush()
+
+
+def _told(found: Found, nodes: int, recorded: dict[str, float], sizes: list[int]) -> int:
     reached = [verdict(f"our nodes with {max(sizes):,} spans", nodes, 3_000)]
     ours = found["agenttrace_nb"]
     for side, size, share in (("TraceView", 1_000, 1 / 2), ("mlflow", 1_000, 1 / 20), ("speedscope", 100_000, 1.0)):

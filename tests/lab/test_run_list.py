@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab.harness import AXE, Harness
@@ -230,19 +230,40 @@ def test_in_jupyterlab_a_run_opens_in_place_of_the_list_and_escape_comes_back(la
     expect(tree).to_have_count(0)
 
 
-def test_a_saved_list_shows_its_table_alone_whether_it_is_trusted_or_not(
-    browser: Browser, lab: Server, lab_page: NotebookPage
-) -> None:
+@pytest.fixture(scope="module")
+def saved_list(lab: Server, lab_page: NotebookPage) -> dict[str, Any]:
+    """A notebook with two lists, as it was saved."""
     lab_page.run(1)
     lab_page.run(2)
     expect(cell(lab_page, 2).locator("[role=grid]")).to_be_visible(timeout=20_000)
     lab_page.save()
-    saved = lab.saved("runs.ipynb")
-    assert len(json.dumps(saved)) < 300_000
-    lab.write("runs_again.ipynb", saved)
-    with opened(browser, lab, "runs_again.ipynb", kernel=False) as again:
-        expect(cell(again, 2).locator(".agtr-static tbody tr")).to_have_count(200, timeout=20_000)
-        expect(cell(again, 2)).to_contain_text("50 more runs were left out here")
-        told = [text for text, seen in again.outputs() if seen]
-        assert len(told) == 2, "one table for each cell and no line about a missing widget"
-        assert "Error displaying widget" not in " ".join(told)
+    found = lab.saved("runs.ipynb")
+    assert len(json.dumps(found)) < 300_000
+    return found
+
+
+def alone(page: NotebookPage) -> None:
+    """Each list is one table, and no line tells of a missing widget."""
+    expect(cell(page, 2).locator(".agtr-static tbody tr")).to_have_count(200, timeout=20_000)
+    expect(cell(page, 2)).to_contain_text("50 more runs were left out here")
+    assert "Error displaying widget" not in " ".join(text for text, seen in page.outputs() if seen)
+
+
+def test_reopened_in_jupyterlab_without_a_kernel_a_list_shows_its_table_alone(
+    browser: Browser, lab: Server, saved_list: dict[str, Any]
+) -> None:
+    lab.write("runs_again.ipynb", saved_list)
+    with opened(browser, lab, "runs_again.ipynb", kernel=False) as page:
+        alone(page)
+        assert len([text for text, seen in page.outputs() if seen]) == 2
+
+
+def test_reopened_in_notebook_7_a_list_shows_its_table_alone_though_it_is_not_trusted_there(
+    browser: Browser, notebook7: Server, saved_list: dict[str, Any]
+) -> None:
+    notebook7.write("runs.ipynb", saved_list)  # saved by another server: not signed by this one
+    with opened(browser, notebook7, "runs.ipynb", kernel=False) as page:
+        alone(page)
+        assert page.page.locator(".agtr-static style").count() == 0, "styles are taken out: it is not trusted"
+        texts = cell(page, 1).locator(".agtr-static tbody tr").first.locator("td")
+        assert texts.nth(1).evaluate("(e) => getComputedStyle(e).textAlign") == "left"
