@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 _PLACES = (
-    ("openai.resources.responses", "Responses"),
-    ("openai.resources.responses", "AsyncResponses"),
-    ("openai.resources.chat.completions", "Completions"),
-    ("openai.resources.chat.completions", "AsyncCompletions"),
+    ("openai.resources.responses.responses", "Responses"),
+    ("openai.resources.responses.responses", "AsyncResponses"),
+    ("openai.resources.chat.completions.completions", "Completions"),
+    ("openai.resources.chat.completions.completions", "AsyncCompletions"),
 )
+"""Where they are defined: the packages around them only import them when they are asked for them."""
 _wrappers: list[Any] = []
 _waiting: AfterImport | None = None
 _busy: ContextVar[bool] = ContextVar("agenttrace_nb_client_call", default=False)

@@ -1,7 +1,8 @@
 """Where journals live, and who owns which: folder, file names, leases.
 
-A journal is one SQLite file per process. Beside ``NAME.journal`` lie ``NAME.lock`` (held while its process lives) and
-one small state file per follower.
+A journal is one SQLite file per process. Beside ``NAME.journal`` lie ``NAME.lock`` (held while its process lives),
+``NAME.tail`` (what is about to be written to it, see `agenttrace_nb.journal.tail`) and one small state file per
+follower.
 """
 
 from __future__ import annotations

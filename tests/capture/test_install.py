@@ -302,11 +302,13 @@ def test_asking_whether_the_sdk_is_there_does_not_spoil_it(tmp_path: Path) -> No
 def test_the_clients_modules_are_not_imported_before_they_are_needed_and_watched_from_then_on(tmp_path: Path) -> None:
     program = f"""
         import agents
-        places = ["openai.resources.responses", "openai.resources.chat.completions"]
+        places = ["openai.resources.responses.responses", "openai.resources.chat.completions.completions"]
         install.install()
         ACTIVE.set(recorder)
         {ASK}
         asyncio.run(ask())
+        import openai.resources.responses
+        import openai.resources.chat.completions
         print([place in sys.modules for place in places])
         from openai import AsyncOpenAI
         client = AsyncOpenAI(api_key="none")
