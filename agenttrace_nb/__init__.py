@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from agenttrace_nb import audit as audit
+    from agenttrace_nb.analysis.failure_patterns import failure_patterns
     from agenttrace_nb.analysis.failures.attribution import Attribution, Candidate, attribute_failure
     from agenttrace_nb.analysis.latency import latency
     from agenttrace_nb.analysis.search import load, search
@@ -56,6 +57,7 @@ __all__ = [
     "attribute_failure",
     "compare",
     "diff",
+    "failure_patterns",
     "last",
     "latency",
     "load",
@@ -87,6 +89,7 @@ _HOME_OF = {
     "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
     "diff": "views.diff",
+    "failure_patterns": "analysis.failure_patterns",
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",

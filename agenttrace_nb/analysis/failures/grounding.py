@@ -80,7 +80,7 @@ class Grounds:
 
     def invented(self, call: Call) -> list[Invented]:
         """Return the identifiers in a call that nothing before it contains; calls must be asked about in order."""
-        if self.exhausted:
+        if self.is_exhausted():
             return []
         self._hear(call)
         arguments = call.arguments
@@ -92,10 +92,9 @@ class Grounds:
             for path, value in identifiers(arguments)
             if value.lower() not in allowed and not self._known(value, call)
         ]
-        return [] if self.exhausted else found
+        return [] if self.is_exhausted() else found
 
-    @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether there was too much to look through; from here on nothing is said to be invented."""
         return self._budget <= 0 or self._searches <= 0
 

@@ -123,7 +123,7 @@ def _invented(story: Story) -> list[tuple[Call, list[grounding.Invented]]]:
             seen.update(one.value for one in found)
             if found:
                 known.append((call, found))
-            if grounds.exhausted or len(known) >= _MOST_INVENTED:
+            if grounds.is_exhausted() or len(known) >= _MOST_INVENTED:
                 break
         story.notes["invented"] = known
     return list(known)
