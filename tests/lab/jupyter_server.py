@@ -67,8 +67,11 @@ class Server:
 
     def page(self, name: str) -> str:
         """Address of a notebook."""
-        tree = "lab/tree" if self.app == "lab" else "notebooks"
-        return f"{self.url}/{tree}/{name}?token={TOKEN}" + ("&reset" if self.app == "lab" else "")
+        if self.app != "lab":
+            return f"{self.url}/notebooks/{name}?token={TOKEN}"
+        # A workspace of its own: in a shared one, a page that is loaded again shows what another has open, too.
+        workspace = name.removesuffix(".ipynb").replace("/", "-")
+        return f"{self.url}/lab/workspaces/{workspace}/tree/{name}?token={TOKEN}&reset"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,11 +45,23 @@ try:
 finally:
     view.finish()
 """
+PAUSE = """
+import time
+recorded = Recorded()
+view = LiveView(recorded.live)
+view.show()
+recorded.play(until=0.6)
+time.sleep(5)
+recorded.play()
+view.finish()
+"""
 LARGE = """
 b = Build()
 b.add(SpanKind.TOOL, "large", 0, 1, content_in="x" * 2_500_000 + "the end")
 display_trace(b.close(1))
 """
+# Four calls that repeat one another are one row.
+ROWS = 13
 NAMES = ["Planner", "travel-only", "gpt-4o-mini", "get_user", "gpt-4o-mini", "handoff", "Executor"]
 
 
@@ -101,8 +114,9 @@ def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(page: Notebook
         seen.append(view.locator("[role=row]").count())
         time.sleep(0.15)
     assert len(set(seen)) > 3, f"rows were added one after the other: {seen}"
-    assert seen == sorted(seen)
-    expect(view.locator("[role=row]")).to_have_count(16)
+    # Calls that turn out to repeat one another become one row: three less one, at once.
+    assert all(after >= before - 2 for before, after in pairwise(seen))
+    expect(view.locator("[role=row]")).to_have_count(ROWS)
     assert names(view)[:7] == NAMES
     assert not static_of(page).is_visible()
 
@@ -129,22 +143,41 @@ def test_a_saved_notebook_is_small_and_shows_the_static_twin_alone_when_it_is_op
     assert "Error displaying widget" not in shown[0]
 
 
+def assert_it_comes_back(page: NotebookPage, limit_s: float) -> None:
+    """The live view is there before long, and until then the twin stands in its place."""
+    rows = view_of(page).locator("[role=row]")
+    until = time.monotonic() + limit_s
+    while rows.count() != ROWS:
+        assert time.monotonic() < until, (rows.count(), view_of(page).count(), page.outputs())
+        # Between the looks the view may come.
+        shown = view_of(page).count() > 0 or static_of(page).count() == 0 or static_of(page).is_visible()
+        assert shown or view_of(page).count() > 0
+        time.sleep(0.1)
+    assert not static_of(page).is_visible()
+
+
+def seen_outputs(page: NotebookPage) -> int:
+    return len([text for text, seen in page.outputs() if seen])
+
+
 def test_after_a_reload_of_the_page_the_live_view_is_back(lab: Server, open_notebook: Open) -> None:
-    page = open_notebook(lab, "reload.ipynb", PLAY.format(speed=None))
+    page = open_notebook(lab, "reload.ipynb", PLAY.format(speed=None), PAUSE)
     page.run(1)
     expect(view_of(page)).to_be_visible()
     page.save()
     page.reload()
-    rows = view_of(page).locator("[role=row]")
-    try:
-        expect(rows).to_have_count(16, timeout=20_000)
-    except AssertionError:
-        # On a busy machine the kernel can miss the four seconds in which ipywidgets asks it for widgets.
-        page.reload()
-        expect(rows).to_have_count(16, timeout=20_000)
-    assert not static_of(page).is_visible()
-    shown = [text for text, seen in page.outputs() if seen]
-    assert len(shown) == 1
+    # A busy kernel misses the four seconds in which ipywidgets asks it for all widgets at once; ipywidgets then asks
+    # for each, and waits. The page may come before its outputs do.
+    assert_it_comes_back(page, 40)
+    assert seen_outputs(page) == 1
+    page.run(2, wait=False)
+    expect(view_of(page, 2)).to_be_visible(timeout=20_000)
+    page.save()
+    assert page.busy()
+    page.reload()
+    expect(view_of(page, 2).locator("[role=row]")).to_have_count(ROWS, timeout=40_000)
+    assert_it_comes_back(page, 20)
+    assert seen_outputs(page) == 2
 
 
 def test_content_of_megabytes_comes_when_it_is_looked_at(page: NotebookPage) -> None:
@@ -192,7 +225,7 @@ def test_the_view_follows_the_theme_of_jupyterlab(page: NotebookPage, theme: str
 def test_in_notebook_7_the_view_is_live_and_its_twin_is_kept(notebook7: Server, open_notebook: Open) -> None:
     page = open_notebook(notebook7, "seven.ipynb", PLAY.format(speed=None))
     page.run(1)
-    expect(view_of(page).locator("[role=row]")).to_have_count(16, timeout=20_000)
+    expect(view_of(page).locator("[role=row]")).to_have_count(ROWS, timeout=20_000)
     assert not static_of(page).is_visible()
     page.save()
     page.page.close()

@@ -349,7 +349,12 @@ def test_the_keys_are_explained_and_the_focus_comes_back(harness: Harness) -> No
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_while_something_is_looked_for(harness: Harness, dark: bool) -> None:
     require_or_skip(AXE.exists(), "needs axe-core: npm ci in js/")
-    harness.start(sample(), dark=dark)
+    run, traces = planner_executor()
+    feed = Feed(Finished(run, traces))
+    feed.pull(work_s=None)
+    feed.measure()
+    harness.start(feed.snapshot(), dark=dark)
+    harness.page.get_by_label("critical path").check()
     search(harness, "kind:tool knd:x", "none")
     search(harness, "kind:tool", "6 of 7")
     harness.grid.press("z")
