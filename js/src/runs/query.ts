@@ -42,7 +42,8 @@ export function parse(text: string): Query {
 // `arch:` alone is a field whose value is still being typed.
 function testFor(field: string | undefined, value: string): Test | string | undefined {
   if (!field) {
-    if (!value || value === "-" || (value.endsWith(":") && FIELDS.includes(value.slice(0, -1)))) return undefined;
+    if (!value || value === "-" || (value.endsWith(":") && FIELDS.includes(value.slice(0, -1))))
+      return undefined;
     return (list, row) => list.words(row).includes(value);
   }
   if (TEXTS.includes(field as TextColumn)) {
