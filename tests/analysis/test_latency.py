@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -263,6 +264,11 @@ def test_without_steps_there_is_nothing_to_say() -> None:
     assert "without an end" in empty.text()
     assert at.latency([]).text() == "no trace"
     assert at.latency([]).savings.empty
+
+
+def test_a_run_is_measured_by_its_traces() -> None:
+    _, traces = planner_executor()
+    assert len(at.latency(SimpleNamespace(traces=traces))) == 1
 
 
 @pytest.mark.parametrize("wrong", [3, "tr-1", [1], None, {"a": 1}])
