@@ -75,6 +75,8 @@ class AuditLog:
     ----------
     folder
         Where its vault lies; by default that of this user.
+    read_only
+        Whether nothing is to be changed, as for verifying.
 
     Raises
     ------
@@ -82,13 +84,13 @@ class AuditLog:
         If there is none, or its files cannot be used.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, read_only: bool = False) -> None:
         self.folder = folder or audit_folder()
         self.settings = read_settings(self.folder)
         self.origin: str = self.settings["origin"]
         self.keys = key_ring(self.settings)
-        self.vault = Vault(self.folder / _VAULT)
-        if (epoch := self.vault.last_epoch()) is not None:
+        self.vault = Vault(self.folder / _VAULT, read_only=read_only)
+        if not read_only and (epoch := self.vault.last_epoch()) is not None:
             self.keys.destroy_before(epoch.number)  # where a process was killed between beginning an epoch and this
 
     @classmethod

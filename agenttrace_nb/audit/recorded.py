@@ -103,7 +103,7 @@ def trace_of(records: list[SpanRecord]) -> Trace:
 
 
 def as_stored(text: str) -> str:
-    """Return the text of an attribute as MLflow's stores keep it: they take one layer off JSON in JSON.
+    r"""Return the text of an attribute as MLflow's stores keep it: they take one layer off JSON in JSON.
 
     Examples
     --------

@@ -1,0 +1,287 @@
+"""The examination of a vault: nothing in it is believed that does not follow from the anchor."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.audit import content
+from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement
+from agenttrace_nb.audit.log import KINDS, anchor_of, bound_to
+from agenttrace_nb.audit.merkle import EMPTY_ROOT, Edge, Tree, leaf_hash
+from agenttrace_nb.audit.note import Checkpoint, Note, NoteError, Verifier, checkpoint_of
+from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.report import Finding, Report, Verdict
+from agenttrace_nb.audit.vault import Epoch, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agenttrace_nb.audit.vault import Vault
+
+
+class Examination:
+    """Examines a vault, level by level.
+
+    Parameters
+    ----------
+    vault
+        The vault.
+    anchor
+        What its log must be known by.
+    level
+        How far to go.
+
+    Attributes
+    ----------
+    report
+        What was found.
+    tree
+        The tree of the entries as they are.
+    verifier
+        The log's key, once its first entry has proven to be the anchor's.
+    """
+
+    def __init__(self, vault: Vault, anchor: str, level: str) -> None:
+        self._vault = vault
+        self._level = level
+        self._anchor = anchor
+        self.origin = anchor.partition("#")[0]
+        self.report = Report(self.origin, level)
+        self.tree = Tree()
+        self.verifier: Verifier | None = None
+        self._entries: list[bytes] = []
+        self._statements: list[Statement | None] = []
+        self._epochs: list[Epoch] = []
+
+    def run(self, key_of_keys: Callable[[], bytes]) -> None:
+        """Examine it; ``key_of_keys`` gives what contents are opened with."""
+        self._vault.db.execute("BEGIN")  # one state of it, whatever is appended meanwhile
+        try:
+            self._check_tree()
+            if self.verifier is None or self._level == "fast":
+                return
+            self._check_entries()
+            self._check_tables()
+            if self._level == "full":
+                self._check_content(key_of_keys)
+        except (sqlite3.Error, UnicodeError) as error:
+            self.report.find(f"the vault cannot be read to its end ({error})")
+        finally:
+            self._vault.db.execute("ROLLBACK")
+
+    # -- fast ---------------------------------------------------------------------------------------------------
+
+    def _check_tree(self) -> None:
+        report = self.report
+        rows: list[tuple[int, Any]] = list(self._vault.entries())
+        for at, (index, _) in enumerate(rows):
+            if index != at:
+                report.find(f"entries from {at} to {index - 1} are missing", index=at)
+                break
+        # What is not bytes is none of ours; as bytes of nothing it is found where the tree is compared.
+        self._entries = [data if isinstance(data, bytes) else b"" for _, data in rows]
+        report.entries = len(rows)
+        self.tree = Tree([leaf_hash(entry) for entry in self._entries])
+        report.checks["entries hashed into the tree"] = len(rows)
+        if not rows or anchor_of(self.origin, self._entries[0]) != self._anchor:
+            report.find("the first entry is not that of the anchor: this is another log, or its beginning was changed")
+            return
+        try:
+            genesis = Envelope.parse(self._entries[0]).statement
+            self.verifier = Verifier.parse(genesis.predicate["logKey"])
+        except (EnvelopeError, NoteError, KeyError) as error:
+            report.find(f"the first entry names no key ({error})", index=0)
+            return
+        self._check_last(self.verifier)
+
+    def _check_last(self, verifier: Verifier) -> None:
+        tip = self._vault.tip()
+        if tip is None:
+            self.report.find("there is no checkpoint")
+            return
+        try:
+            checkpoint = checkpoint_of(tip.note, verifier)
+        except (NoteError, TypeError) as error:
+            self.report.find(f"the last checkpoint: {error}")
+            return
+        self.report.checks["last checkpoint signed by the log's key"] = 1
+        if checkpoint.size != tip.size or checkpoint.size != self.tree.size:
+            self.report.find(f"the last checkpoint is of {checkpoint.size} entries, and there are {self.tree.size}")
+        elif checkpoint.root != self.tree.root():
+            self.report.find("the entries are not those of the last checkpoint")
+
+    # -- signatures ---------------------------------------------------------------------------------------------
+
+    def _check_entries(self) -> None:
+        edge, previous, epoch = Edge(), None, None
+        notes = {tip.size: tip for tip in self._vault.checkpoints()}
+        if set(notes) != set(range(1, self.tree.size + 1)):
+            self.report.find("there is not exactly one checkpoint for each entry")
+        for index, entry in enumerate(self._entries):
+            statement = self._check_entry(index, entry, previous, epoch)
+            self._statements.append(statement)
+            if statement is not None and statement.kind in ("genesis", "key-rotate"):
+                epoch = self._next_epoch(index, statement, epoch)
+            edge.append(leaf_hash(entry))
+            previous = str(Checkpoint(self.origin, edge.size, edge.root()))
+            if (tip := notes.get(index + 1)) is not None:
+                self._check_note(index, tip.note, previous)
+                if tip.edge != edge.to_bytes():
+                    self.report.find("the stored edge of the tree is not that of the entries", index=index)
+        self.report.checks["entries with the right signature, place and predecessor"] = len(self._entries)
+        self.report.checks["checkpoints signed by the log's key"] = len(notes)
+
+    def _check_entry(self, index: int, entry: bytes, previous: str | None, epoch: Epoch | None) -> Statement | None:
+        find = self.report.find
+        try:
+            envelope = Envelope.parse(entry)
+            statement = envelope.statement
+            said = statement.predicate
+            public = bytes.fromhex(said["recorderKey"]) if epoch is None else epoch.public
+            envelope.verify(public)
+        except (EnvelopeError, NoteError, KeyError, ValueError, TypeError) as error:
+            find(str(error), index=index)
+            return None
+        expected = None if previous is None else hashlib.sha256(previous.encode()).hexdigest()
+        if statement.index != index:
+            find(f"it was sealed as entry {statement.index}", index=index)
+        if said.get("prev") != expected:
+            find("it does not continue the checkpoint before it", index=index)
+        if statement.kind not in KINDS or (statement.kind == "genesis") != (index == 0):
+            find(f"an entry of kind {statement.kind!r} has no place here", index=index)
+        if index == 0 and said.get("origin") != self.origin:
+            find("the first entry is of another log", index=index)
+        return statement
+
+    def _next_epoch(self, index: int, statement: Statement, epoch: Epoch | None) -> Epoch:
+        said = statement.predicate
+        number = 0 if epoch is None else epoch.number + 1
+        if int(said.get("epoch", 0)) != number:
+            self.report.find(f"it begins epoch {said.get('epoch')} where epoch {number} begins", index=index)
+        begun = Epoch(number, index, bytes.fromhex(said["recorderKey"]), said["sealedAt"])
+        self._epochs.append(begun)
+        return begun
+
+    def _check_note(self, index: int, data: str, text: str) -> None:
+        verifier = self.verifier
+        try:
+            note = Note.parse(data)
+            if not isinstance(data, str) or note.text != text:
+                self.report.find("its checkpoint is of other entries", index=index)
+            elif verifier is None or len(note.signatures) != 1 or not note.verified_by(verifier):
+                self.report.find("its checkpoint is not signed by the log's key", index=index)
+        except (NoteError, TypeError) as error:
+            self.report.find(f"its checkpoint: {error}", index=index)
+
+    def _check_tables(self) -> None:
+        """Check what is derived: tables that only make the vault quick to use must say what the entries say."""
+        db, find = self._vault.db, self.report.find
+        if self._vault.epochs() != self._epochs:
+            find("the table of epochs is not what the entries say")
+        expected = {row: index for index, row in self._sources()}
+        stored = {Source(*row[:4]): row[4] for row in db.execute("SELECT journal, kind, trace, seq, i FROM source")}
+        if stored != expected:
+            find("the table of sources is not what the entries say")
+        wanted = {s.index for s in self._statements if s is not None and s.predicate.get("components")}
+        if {row[0] for row in db.execute("SELECT i FROM content")} != wanted:
+            find("contents are missing, or there are some that belong to no entry")
+        self._check_open()
+
+    def _sources(self) -> list[tuple[int, Source]]:
+        found = []
+        for statement in self._statements:
+            if statement is not None and (told := statement.predicate.get("source")) is not None:
+                kind = "said" if statement.subject.startswith("cell-run:") else statement.kind
+                found.append((statement.index, Source(told["journal"], kind, told["trace"], told["seq"])))
+        return found
+
+    def _check_open(self) -> None:
+        counts: Counter[str] = Counter(s.kind for s in self._statements if s is not None)
+        for kind in sorted(counts):
+            self.report.checks[f"  of kind {kind}"] = counts[kind]
+        open_since: dict[str, int] = {}
+        for statement in self._statements:
+            if statement is None:
+                continue
+            trace = statement.predicate.get("traceId")
+            if statement.kind == "run-open":
+                open_since[str(trace)] = statement.index
+            elif statement.kind in ("run", "amend") and trace is not None:
+                open_since.pop(str(trace), None)
+        for trace, index in open_since.items():
+            self.report.notes.append(f"trace {trace} was opened in entry {index} and never closed")
+        self.report.notes += [
+            f"entry {s.index} is a gap: events {s.predicate.get('fromSeq')} to {s.predicate.get('toSeq')} of a journal"
+            for s in self._statements
+            if s is not None and s.kind == "gap"
+        ]
+
+    # -- content ------------------------------------------------------------------------------------------------
+
+    def _check_content(self, key_of_keys: Callable[[], bytes]) -> None:
+        report = self.report
+        try:
+            key = key_of_keys()
+        except AuditError as error:
+            report.findings.append(Finding(Verdict.INCOMPLETE, f"contents cannot be opened: {error}"))
+            return
+        erased, opened = self._erased(), 0
+        orphans = self._vault.db.execute("SELECT i FROM content_key WHERE i NOT IN (SELECT i FROM content)").fetchall()
+        if orphans:
+            report.find(f"there are keys of no content: {[row[0] for row in orphans][:5]}")
+        for statement in self._statements:
+            if statement is None:
+                continue
+            if not statement.predicate.get("components"):
+                if statement.root != EMPTY_ROOT.hex():
+                    report.find("it has no content, but commits to some", index=statement.index)
+            elif statement.index in erased:
+                self._check_erased(statement, erased[statement.index])
+            else:
+                opened += self._check_one(statement, key)
+        report.checks["contents opened and compared with their commitments"] = opened
+        report.checks["contents erased with an entry that says so"] = len(erased)
+
+    def _check_one(self, statement: Statement, key: bytes) -> bool:
+        report, index, trace = self.report, statement.index, statement.predicate.get("traceId")
+        try:
+            manifest = self._vault.manifest(index)
+            if manifest is None:
+                return False  # said above
+            if content.manifest_root(manifest) != statement.root:
+                report.find("its manifest is not the one that was committed to", index=index, trace_id=trace)
+                return False
+            if len(content.manifest_lines(manifest)) != statement.predicate["components"]:
+                report.find("its manifest has another number of parts", index=index, trace_id=trace)
+            sealed = self._vault.sealed(index, key)
+            if sealed is None:
+                report.find("its content is gone, and no entry says that it was erased", index=index, trace_id=trace)
+                return False
+            content.unseal(sealed, bound_to(self.origin, index))
+        except (AuditError, content.ContentError, TypeError, ValueError) as error:
+            report.find(str(error), index=index, trace_id=trace)
+            return False
+        return True
+
+    def _check_erased(self, statement: Statement, by: int) -> None:
+        row = self._vault.db.execute(
+            "SELECT ciphertext, wrapped FROM content LEFT JOIN content_key USING (i) WHERE i = ?", (statement.index,)
+        ).fetchone()
+        manifest = self._vault.manifest(statement.index)
+        if row is not None and row != (None, None):
+            self.report.find(f"it was erased by entry {by}, but content of it is there", index=statement.index)
+        if manifest is None or content.manifest_root(manifest) != statement.root:
+            self.report.find("its manifest is not the one that was committed to", index=statement.index)
+        self.report.notes.append(f"entry {statement.index} was erased, authorised by entry {by}")
+
+    def _erased(self) -> dict[int, int]:
+        """Return which entries' contents were erased, and by which entry."""
+        found: dict[int, int] = {}
+        for statement in self._statements:
+            if statement is not None and statement.kind in ("erase", "retain-expire"):
+                targets: Any = statement.predicate.get("targets", [])
+                found |= {int(target): statement.index for target in targets if int(target) < statement.index}
+        return found

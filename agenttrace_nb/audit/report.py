@@ -1,0 +1,166 @@
+"""What verifying came to: a verdict, what was proven, against whom, and what was not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from html import escape
+
+_MOST_SHOWN = 50
+
+
+class Verdict(StrEnum):
+    """The verdicts, the worst first."""
+
+    INVALID = "INVALID"
+    """Something was changed, or the log does not belong to the anchor."""
+    DIVERGED = "DIVERGED"
+    """The log is sound in itself, but is not the one that a pin was taken of: rewritten, rolled back or forked."""
+    INCOMPLETE = "INCOMPLETE"
+    """What could be checked is sound; something that should be there could not be read."""
+    UNANCHORED = "UNANCHORED"
+    """Sound; nothing from outside this machine was there to compare with."""
+    PINNED = "PINNED"
+    """Sound, and continues what was pinned outside."""
+
+
+_EXIT = {Verdict.INVALID: 1, Verdict.DIVERGED: 1, Verdict.INCOMPLETE: 3, Verdict.UNANCHORED: 0, Verdict.PINNED: 0}
+
+NOT_PROVEN = (
+    "that what was recorded is true: code that changes what the recorder sees, before it sees it, is not found",
+    "that everything was recorded: runs without tracing, or while the log was off, are not in it",
+    "anything after the last pin against somebody who holds the log's keys: they can write another end",
+    "when something happened, beyond the order of entries: times are those of this machine's clock",
+)
+"""What no verification here shows; every report says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    verdict
+        What it makes of the whole.
+    what
+        In words.
+    index
+        The entry, where it is about one.
+    trace_id
+        The trace, where it is about one.
+    """
+
+    verdict: Verdict
+    what: str
+    index: int | None = None
+    trace_id: str | None = None
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        place = "" if self.index is None else f"entry {self.index}: "
+        about = "" if self.trace_id is None else f" (trace {self.trace_id})"
+        return f"{place}{self.what}{about}"
+
+
+@dataclass(slots=True)
+class Report:
+    """The result of verifying; shows itself as a text.
+
+    Attributes
+    ----------
+    level
+        ``fast``, ``signatures`` or ``full``.
+    checks
+        What was checked, and how many of each.
+    findings
+        What is wrong.
+    notes
+        What is not wrong but worth knowing: runs that are open, contents that were erased with authority.
+    pins
+        What the log was compared with, from outside.
+    last_pin
+        The largest size of the log that a pin covers.
+    """
+
+    origin: str
+    level: str
+    entries: int = 0
+    anchor_from: str = ""
+    checks: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pins: list[str] = field(default_factory=list)
+    last_pin: int | None = None
+    not_seen: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the findings; without any, whether there was a pin."""
+        worst = list(Verdict)
+        if self.findings:
+            return min((finding.verdict for finding in self.findings), key=worst.index)
+        return Verdict.PINNED if self.pins else Verdict.UNANCHORED
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    @property
+    def exit_status(self) -> int:
+        """0 sound, 1 tampered with or diverged, 3 incomplete."""
+        return _EXIT[self.verdict]
+
+    def find(self, what: str, *, index: int | None = None, trace_id: str | None = None) -> None:
+        """Add a finding of tampering."""
+        self.findings.append(Finding(Verdict.INVALID, what, index, trace_id))
+
+    def to_json(self) -> str:
+        """Return everything as JSON."""
+        known = asdict(self)
+        known["not_proven"] = [*NOT_PROVEN, *self.not_seen]
+        return json.dumps({"verdict": self.verdict, **known}, indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return "\n".join(self._lines())
+
+    __repr__ = __str__
+
+    def _lines(self) -> list[str]:
+        lines = [f"{self.verdict.value}: audit log {self.origin}, {self.entries} entries, level {self.level}"]
+        lines += [f"  {_MEANING[self.verdict]}"]
+        lines += ["Checked:"] + [f"  {count:>8}  {what}" for what, count in self.checks.items()]
+        lines += ["Trusted:", f"  the anchor {self.anchor_from}"]
+        lines += [f"  {pin}" for pin in self.pins] or ["  no pin from outside"]
+        if self.last_pin is not None:
+            lines += [f"  pins cover the first {self.last_pin} of {self.entries} entries"]
+        if self.findings:
+            lines += [f"Found ({len(self.findings)}):"]
+            lines += [f"  {finding}" for finding in self.findings[:_MOST_SHOWN]]
+            if len(self.findings) > _MOST_SHOWN:
+                lines += [f"  and {len(self.findings) - _MOST_SHOWN} more; to_json() has all"]
+        if self.notes:
+            lines += ["Also:"] + [f"  {note}" for note in self.notes]
+        return [*lines, "Not proven:", *(f"  {limit}" for limit in (*NOT_PROVEN, *self.not_seen))]
+
+    def to_html(self) -> str:
+        """Return it as a page that needs nothing else."""
+        return (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Verification of an audit log</title>'
+            "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+            "pre{white-space:pre-wrap;font:14px/1.5 ui-monospace,monospace}"
+            "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}}</style>"
+            f"<h1>{escape(self.verdict.value)}</h1><pre>{escape(str(self))}</pre></html>"
+        )
+
+
+_MEANING = {
+    Verdict.INVALID: "Something was changed after it was sealed, or this is another log.",
+    Verdict.DIVERGED: "The log contradicts a pin from outside: a holder of its keys rewrote it, or cut it off.",
+    Verdict.INCOMPLETE: "What could be read is sound, but not everything could.",
+    Verdict.UNANCHORED: "Sound in itself. Whoever holds its keys could have rewritten it: pin checkpoints outside.",
+    Verdict.PINNED: "Sound, and it continues what was pinned outside.",
+}

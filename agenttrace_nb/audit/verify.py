@@ -1,0 +1,79 @@
+"""Verifying a log: its tree, its signatures, its content, pins from outside, and MLflow's rows against it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Literal
+
+from agenttrace_nb.audit.examine import Examination
+from agenttrace_nb.audit.log import AuditLog, known_anchor
+from agenttrace_nb.audit.pins import Pin, check_pins
+from agenttrace_nb.audit.place import AuditError, audit_folder
+from agenttrace_nb.config import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from agenttrace_nb.audit.report import Report
+
+LEVELS = ("fast", "signatures", "full")
+
+
+def verify(
+    *,
+    level: Literal["fast", "signatures", "full"] = "full",
+    anchor: str | None = None,
+    pins: Iterable[str | Path | Pin] = (),
+    live: str | None = None,
+    folder: Path | None = None,
+) -> Report:
+    """Verify the audit log.
+
+    Parameters
+    ----------
+    level
+        ``fast``: entries, tree and last checkpoint; ``signatures``: also each signature, the history of keys, and the
+        order; ``full``: also the content.
+    anchor
+        What the log is known by, from where nobody who can write here can change it; by default as noted beside the
+        keys, which is no protection against their holder.
+    pins
+        Earlier checkpoints from outside: files of notes, or lines as they are printed below a traced cell.
+    live
+        Tracking URI of the MLflow whose rows are compared too.
+    folder
+        The log; by default that of this user.
+
+    Returns
+    -------
+    Report
+        Prints as a text with a verdict.
+
+    Raises
+    ------
+    AuditError
+        If there is no log, or an argument is not understood.
+
+    Examples
+    --------
+    >>> print(verify(pins=["checkpoint.txt"]))  # doctest: +SKIP
+    PINNED: audit log agenttrace-nb/2f1c..., 12 entries, level full
+    """
+    if level not in LEVELS:
+        msg = f"level={level!r} is not allowed; it must be one of {', '.join(LEVELS)}.{did_you_mean(level, LEVELS)}"
+        raise AuditError(msg)
+    folder = folder or audit_folder()
+    with contextlib.closing(AuditLog(folder, read_only=True)) as log:
+        trusted = anchor or known_anchor(folder)
+        told = "as given" if anchor else "as noted on this machine beside the keys (its owner could have changed it)"
+        examination = Examination(log.vault, trusted, level)
+        examination.report.anchor_from = told
+        examination.run(log.keys.content)
+        report = examination.report
+        check_pins(report, examination.tree, [Pin.of(pin) for pin in pins], examination.verifier)
+        if live is not None:
+            from agenttrace_nb.audit.live import compare
+
+            compare(report, log, live)
+    return report

@@ -1,0 +1,87 @@
+"""What MLflow holds of traces, as it stands: for comparing with what was sent."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.target import shown
+
+if TYPE_CHECKING:
+    from agenttrace_nb.mlflow_store.records import SpanRecord
+    from agenttrace_nb.mlflow_store.restore import TraceHead
+
+
+def stored_records(uri: str, trace_id: str) -> tuple[TraceHead, list[SpanRecord]] | None:
+    """Return a trace's head and spans through MLflow's API, ``None`` if there is no such trace.
+
+    Raises
+    ------
+    ConnectionError
+        If MLflow does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from agenttrace_nb.mlflow_store import adapter
+
+    try:
+        found = adapter.read_partial(uri, names.mlflow_trace_id(trace_id))
+    except MlflowException as error:
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call] # MLflow's
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        msg = f"MLflow at {shown(uri)} cannot be read ({str(error).splitlines()[0][:200]})"
+        raise ConnectionError(msg) from error
+    except OSError as error:
+        msg = f"MLflow at {shown(uri)} does not answer ({error})"
+        raise ConnectionError(msg) from error
+    return adapter.to_head(found.info), adapter.to_records(found)
+
+
+def table_rows(uri: str, table: str, key: str, trace_id: str) -> list[dict[str, Any]] | None:
+    """Return the rows of one trace in a table of MLflow's database; ``None`` if that cannot be reached by SQL."""
+    engine = _engine(uri)
+    if engine is None:
+        return None
+    import sqlalchemy as sa
+
+    with engine.connect() as connection:
+        if (uri, table) not in _tables:
+            _tables[uri, table] = sa.Table(table, sa.MetaData(), autoload_with=connection, resolve_fks=False)
+        loaded = _tables[uri, table]
+        found = connection.execute(sa.select(loaded).where(loaded.c[key] == names.mlflow_trace_id(trace_id)))
+        return [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's name for it
+
+
+def trace_ids(uri: str) -> list[str] | None:
+    """Return the ids of all traces in MLflow's database; ``None`` if that cannot be reached by SQL."""
+    engine = _engine(uri)
+    if engine is None:
+        return None
+    import sqlalchemy as sa
+
+    with engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT request_id FROM trace_info"))
+        return [names.own_trace_id(row[0]) for row in found]
+
+
+def price_of(model: str, counts: dict[str, int]) -> dict[str, float] | None:
+    """Return what a call costs by MLflow's table of prices, in USD."""
+    from agenttrace_nb.mlflow_store import adapter
+
+    return adapter.price(model, counts)
+
+
+_engines: dict[str, Any] = {}
+_tables: dict[tuple[str, str], Any] = {}
+
+
+def _engine(uri: str) -> Any:
+    if "://" not in uri or uri.startswith(("http:", "https:", "databricks")):
+        return None
+    import sqlalchemy as sa
+
+    if uri not in _engines:
+        _engines[uri] = sa.create_engine(uri)
+    return _engines[uri]

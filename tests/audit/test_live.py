@@ -1,0 +1,103 @@
+"""MLflow's rows against the log: what was written is found sound, and every change of it is found or published."""
+
+# ruff: noqa: S608 - statements are put together from names of MLflow's tables
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow_store.journals import record_run, say
+from mlflow_store.samples import START_NS, booking
+
+from agenttrace_nb.audit.report import Verdict
+from agenttrace_nb.audit.sealer import seal_journal
+from agenttrace_nb.audit.verify import verify
+from agenttrace_nb.journal import sealing
+from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
+
+if TYPE_CHECKING:
+    from agenttrace_nb.audit.log import AuditLog
+    from pathlib import Path
+
+# What MLflow fills by itself (see BLIND_SQL), as columns of its database
+BLIND = {
+    "trace_info": {
+        "experiment_id", "client_request_id", "request_preview", "response_preview", "db_payload_generation",
+        "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation_input_tokens_above_1hr", "input_cost",
+        "output_cost", "total_cost",
+    },
+    "spans": {"experiment_id", "model_provider", "input_cost", "output_cost"},
+    "trace_tags": set(),
+    "trace_request_metadata": set(),
+}  # fmt: skip
+
+
+@pytest.fixture
+def sealed(journal, log: AuditLog, uri: str, cwd: Path, stores, told) -> AuditLog:
+    """A run with two traces, sealed and in MLflow; one tag was given while they ran."""
+    sealing.turn_on(journal.path.parent)
+    record_run(journal, "k1", uri, cwd, booking(1), booking(2, start_ns=START_NS + 1), arch="a", tags={"team": "blue"})
+    say(journal, "k1", tag={"key": "later", "value": "yes"})
+    journal.flush()
+    seal_journal(journal.path, log)
+    with closing(TraceWriter(journal.path, stores, told.append)) as writer:
+        while writer.step(hurry=True):
+            pass
+        assert writer.is_done()
+    return log
+
+
+def test_what_was_written_is_what_was_sealed(sealed: AuditLog, uri: str) -> None:
+    report = verify(folder=sealed.folder, live=uri)
+    assert not report.findings
+    assert report.checks["traces in MLflow compared with what was sealed, by SQL"] == 2
+    assert any("model_provider" in what for what in report.not_seen)
+
+
+def test_every_changed_column_of_mlflow_is_found_or_published(sealed: AuditLog, uri: str) -> None:
+    path = uri.removeprefix("sqlite:///")
+    found, missed = 0, []
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for table, blind in BLIND.items():
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            for column in columns:
+                rows = db.execute(f"SELECT rowid, {column}, * FROM {table} WHERE {TARGET[table]} LIMIT 1").fetchall()
+                for rowid, value, *_ in rows:
+                    new = value + 1 if isinstance(value, (int, float)) else f"{value or ''}x"
+                    if column == "content":
+                        new = value.replace("Sunny", "Rainy") if "Sunny" in value else value.replace("OK", "ERROR")
+                    db.execute("PRAGMA foreign_keys=OFF")
+                    db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, rowid))
+                    try:
+                        caught = not verify(folder=sealed.folder, live=uri).ok
+                    except Exception:  # MLflow itself cannot read it any more
+                        caught = True
+                    db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, rowid))
+                    found += caught
+                    if not caught and column not in blind:
+                        missed.append(f"{table}.{column}")
+    print(f"{found} changed columns of MLflow found; published as not seen: {sum(map(len, BLIND.values()))}")
+    assert not missed
+    assert not verify(folder=sealed.folder, live=uri).findings
+
+
+TARGET = {
+    "trace_info": "1", "spans": "type = 'CHAT_MODEL'", "trace_tags": "key = 'team'",
+    "trace_request_metadata": "key = 'mlflow.trace.session'",
+}  # fmt: skip
+
+
+def test_rows_gone_or_put_in_are_found(sealed: AuditLog, uri: str) -> None:
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)) as db:
+        db.execute("INSERT INTO trace_tags (key, value, request_id) SELECT 'fake', 'x', request_id FROM trace_info")
+        assert "tag 'fake' is 'x'" in str(verify(folder=sealed.folder, live=uri))
+        db.execute("DELETE FROM trace_tags WHERE key = 'fake'")
+        db.execute("DELETE FROM spans WHERE type = 'TOOL'")
+        assert "(get_weather) is gone" in str(verify(folder=sealed.folder, live=uri))
+        db.execute("DELETE FROM spans")
+        db.execute("DELETE FROM trace_info")
+    report = verify(folder=sealed.folder, live=uri)
+    assert report.verdict is Verdict.INVALID
+    assert "no rows of it any more" in str(report)
