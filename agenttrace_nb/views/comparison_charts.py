@@ -51,17 +51,12 @@ def forest(findings: Findings) -> alt.TopLevelMixin:
 def _forest_of(metric: Metric, pairs: list[Pair], alpha: float) -> Any:
     listed = [_forest_row(metric, pair, alpha) for pair in pairs]
     known = [row for row in listed if row["estimate"] is not None]
-    ends = [v for row in known for v in (row["low"], row["high"], row["estimate"], 0.0) if v is not None]
-    reach = max(*map(abs, ends), 1e-9) * 1.08
-    if metric.scale in (Scale.RATIO, Scale.PER_SUCCESS):
-        reach = min(reach, 400.0)  # a wild end must not squeeze all others
-    low = max(-reach, -100.0) if metric.scale is not Scale.DIFFERENCE else -reach
-    ends_within = [row | {"low": _within(row["low"], -reach), "high": _within(row["high"], reach)} for row in listed]
-    data = rows(ends_within)
+    low, high = _domain(metric, known)
+    data = rows([row | {"low": _within(row["low"], low), "high": _within(row["high"], high)} for row in listed])
     better = "right" if metric.more_is_better else "left"
     unit = {Scale.RATE: "points", Scale.DIFFERENCE: "difference"}.get(metric.scale, "% more or less")
     x = alt.X(
-        "estimate:Q", title=f"{unit} ({better} is better)", scale=alt.Scale(domain=[low, reach], nice=False, clamp=True)
+        "estimate:Q", title=f"{unit} ({better} is better)", scale=alt.Scale(domain=[low, high], nice=False, clamp=True)
     )
     y = alt.Y("pair:N", title=None, sort=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False, labelPadding=8))
     colour = alt.Color("verdict:N", scale=alt.Scale(domain=[*_COLOURS], range=[*_COLOURS.values()]), legend=None)
@@ -75,6 +70,18 @@ def _forest_of(metric: Metric, pairs: list[Pair], alpha: float) -> Any:
     height = ROW_PX * len(pairs)
     title = alt.TitleParams(name(metric.label), fontSize=12, offset=4)
     return alt.layer(zero, whisker, point, said).properties(width=WIDTH_PX, height=height, title=title)
+
+
+def _domain(metric: Metric, known: list[dict[str, Any]]) -> tuple[float, float]:
+    """Return the ends of the axis: zero, all estimates, and of the intervals what does not squeeze all the rest."""
+    ends = [v for row in known for v in (row["low"], row["high"], row["estimate"], 0.0) if v is not None]
+    widest = (
+        1.5 * max(400.0, *(abs(row["estimate"]) for row in known)) if metric.scale is not Scale.DIFFERENCE else math.inf
+    )
+    low, high = max(min(ends), -widest), min(max(ends), widest)
+    room = 0.06 * (high - low) or 1.0
+    floor = -100.0 if metric.scale is not Scale.DIFFERENCE else -math.inf
+    return max(low - room, floor), high + room
 
 
 def _forest_row(metric: Metric, pair: Pair, alpha: float) -> dict[str, Any]:
@@ -182,12 +189,14 @@ def pareto(findings: Findings) -> alt.TopLevelMixin:
     line = sorted((row for row in listed if row["group"] in front), key=lambda row: row["x"])
     data = rows(listed)
     unit = _UNITS.get(price.unit, "")
-    x = alt.X(
-        "x:Q",
-        title=f"{name(price.label)} of a run, median, {unit} (left is better)",
-        scale=alt.Scale(zero=False, padding=24),
-    )
-    y = alt.Y("y:Q", title=f"{name(quality.label)}, % of cases (up is better)", scale=alt.Scale(zero=False, padding=18))
+    is_wide = max(row["x_high"] for row in listed) > 8 * min(row["x_low"] for row in listed)
+    scale = alt.Scale(type="log", padding=24, nice=False) if is_wide else alt.Scale(zero=False, padding=24, nice=False)
+    log = ", log" if is_wide else ""
+    title_x = f"{name(price.label)} of a run, median, {unit}{log} (left is better)"
+    x = alt.X("x:Q", title=title_x, scale=scale, axis=alt.Axis(tickCount=6))
+    bottom, top = min(row["y_low"] for row in listed), max(row["y_high"] for row in listed)
+    in_sight = alt.Scale(domain=[max(bottom - 5, 0), min(top + 5, 100)], nice=False)
+    y = alt.Y("y:Q", title=f"{name(quality.label)}, % of cases (up is better)", scale=in_sight)
     colour = _by_group(findings)
     steps = alt.Chart(rows(line)).mark_line(color=INK, strokeDash=[4, 3], interpolate="step-after").encode(x=x, y=y)
     across = (

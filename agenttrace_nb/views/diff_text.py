@@ -76,7 +76,8 @@ def signed(value: float | None, show: object) -> str:
     if value is None:
         return fmt.UNKNOWN
     said = show(abs(value))  # type: ignore[operator]
-    return "" if not value else f"{'+' if value > 0 else '−'}{said}"
+    sign = "+" if value > 0 else "−"
+    return "" if not value else f"under {sign}{said[1:]}" if said[0] == "<" else f"{sign}{said}"
 
 
 def deltas(step: Step) -> list[str]:

@@ -67,7 +67,8 @@ def _given(node: Node) -> Hashable:
     parts = node.content.parts
     given = next((parts[name] for name in ("arguments", "to", "input") if name in parts), None)
     # A step without content of its own is told by what is below it only; without that it is any step of its name.
-    return (node.content.signature, given) if given is not None else (node.content.signature, node.whole)
+    kind, name, _ = node.content.signature  # another agent may have done it
+    return (kind, name, given) if given is not None else (node.content.signature, node.whole)
 
 
 def _equal_run(a: Sequence[Node], b: Sequence[Node]) -> int:
