@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
     from agenttrace_nb.tracing import Run, last, show, trace
     from agenttrace_nb.tracing.cases import run_cases
+    from agenttrace_nb.tracing.feedback import rate, report_error
     from agenttrace_nb.views.comparison import Comparison, compare
     from agenttrace_nb.views.diff import TraceDiff, diff
+    from agenttrace_nb.views.overlay import Overlay, overlay
+    from agenttrace_nb.views.heatmap import Heatmap, error_heatmap
 
 __all__ = [
     "Agent",
@@ -44,8 +47,10 @@ __all__ = [
     "Candidate",
     "CellRun",
     "Comparison",
+    "Heatmap",
     "Message",
     "OptionError",
+    "Overlay",
     "Run",
     "Span",
     "SpanError",
@@ -57,11 +62,14 @@ __all__ = [
     "attribute_failure",
     "compare",
     "diff",
+    "error_heatmap",
     "failure_patterns",
     "last",
     "latency",
     "load",
+    "rate",
     "replay",
+    "report_error",
     "run_cases",
     "save_recording",
     "search",
@@ -76,8 +84,10 @@ _HOME_OF = {
     "Candidate": "analysis.failures.attribution",
     "CellRun": "spans",
     "Comparison": "views.comparison",
+    "Heatmap": "views.heatmap",
     "Message": "spans",
     "OptionError": "config",
+    "Overlay": "views.overlay",
     "Run": "tracing",
     "Span": "spans",
     "SpanError": "spans",
@@ -89,11 +99,15 @@ _HOME_OF = {
     "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
     "diff": "views.diff",
+    "error_heatmap": "views.heatmap",
     "failure_patterns": "analysis.failure_patterns",
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",
+    "rate": "tracing.feedback",
+    "overlay": "views.overlay",
     "replay": "replay",
+    "report_error": "tracing.feedback",
     "run_cases": "tracing.cases",
     "save_recording": "replay",
     "search": "analysis.search",

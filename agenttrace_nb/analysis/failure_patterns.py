@@ -96,7 +96,7 @@ def failure_patterns(traces: Iterable[Trace]) -> pd.DataFrame:
 
 
 def _split(traces: Iterable[Trace]) -> tuple[list[Trace], list[Trace], int]:
-    listed = list(traces)
+    listed: list[Any] = list(traces)
     wrong = next((t for t in listed if not isinstance(t, Trace)), None)
     if wrong is not None:
         msg = f"traces: a {type(wrong).__name__} is not allowed in it; it must hold Traces (a TraceSet does)"

@@ -17,6 +17,9 @@ Kinds and what their bodies hold (every field may be absent; absent means unknow
     ``artifact`` {path, name} or ``success`` (true or false).
 ``run-end``
     status, error {type, message, http_status, chain, traceback}, success.
+``feedback``
+    What somebody said of a trace that may be anywhere: key, trace_id, span_id, name, value, comment, user, time_ns,
+    tracking_uri, cwd. It belongs to no run of this journal.
 ``trace-start``
     name, session, metadata, ``resumed`` (true where the trace goes on in another cell run).
 ``trace-end``
@@ -69,6 +72,7 @@ class EventKind(StrEnum):
     RUN_START = "run-start"
     RUN_DATA = "run-data"
     RUN_END = "run-end"
+    FEEDBACK = "feedback"
     TRACE_START = "trace-start"
     TRACE_END = "trace-end"
     AGENT = "agent"

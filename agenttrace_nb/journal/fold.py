@@ -96,6 +96,9 @@ class Fold:
         run.error = _error(event.body.get("error"))
         run.success = event.body.get("success", run.success)
 
+    def _feedback(self, event: Event) -> None:
+        """Leave it: it speaks of a trace that may be in another journal, and is no part of it."""
+
     def _trace_start(self, event: Event) -> None:
         trace_id, body = str(event.trace_id), event.body
         if event.run_key is not None:
@@ -193,6 +196,7 @@ _APPLY: dict[EventKind, Callable[[Fold, Event], None]] = {
     EventKind.RUN_START: Fold._run_start,  # noqa: SLF001 - the table is part of the class
     EventKind.RUN_DATA: Fold._run_data,  # noqa: SLF001
     EventKind.RUN_END: Fold._run_end,  # noqa: SLF001
+    EventKind.FEEDBACK: Fold._feedback,  # noqa: SLF001
     EventKind.TRACE_START: Fold._trace_start,  # noqa: SLF001
     EventKind.TRACE_END: Fold._trace_end,  # noqa: SLF001
     EventKind.AGENT: Fold._agent,  # noqa: SLF001

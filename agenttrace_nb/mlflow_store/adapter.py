@@ -13,7 +13,7 @@ import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import TraceInfo, TraceLocation, TraceState
+from mlflow.entities import Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.entities.span import Span
 from mlflow.tracing.client import TracingClient
 from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
@@ -219,3 +219,24 @@ def _to_record(trace_id: str, span: Span) -> SpanRecord:
         },
         events=[(event["name"], event["time_unix_nano"], event["attributes"]) for event in stored["events"]],
     )
+
+
+# ------------------------------------------------------------------------------------------------------- feedback
+
+
+def read_feedback(uri: str, trace_id: str) -> tuple[list[Feedback], TraceHead]:
+    """Return what was said of a trace, and its head.
+
+    Raises
+    ------
+    MlflowException
+        If there is no such trace.
+    """
+    info = TracingClient(uri).get_trace_info(trace_id)
+    said = [a for a in info.assessments if isinstance(a, Feedback)]
+    return said, to_head(info)
+
+
+def write_feedback(uri: str, trace_id: str, feedback: Feedback) -> None:
+    """Add what was said to a trace."""
+    TracingClient(uri).log_assessment(trace_id, feedback)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import AssessmentSource, Feedback, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.records import MetricPoint
 from agenttrace_nb.mlflow_store.restore import to_trace
+from agenttrace_nb.mlflow_store.runs import MS_IN_NS, success_tags
 from agenttrace_nb.mlflow_store.target import refusal, shown
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Experiment
 
-    from agenttrace_nb.mlflow_store.records import MetricPoint, SpanRecord
+    from agenttrace_nb.mlflow_store.records import SpanRecord, TraceHead
     from agenttrace_nb.spans import Trace
 
 LINKS_PER_CALL = 100
@@ -234,6 +236,29 @@ class Store:
             with self._asked():
                 self._client.link_traces_to_run(chunk, run_id)
 
+    def take_feedback(self, said: dict[str, Any]) -> bool:
+        """Add what somebody said to a trace, once; return whether the trace is there."""
+        trace_id = names.mlflow_trace_id(said["trace_id"])
+        with self._asked():
+            try:
+                known, head = adapter.read_feedback(self.uri, trace_id)
+            except MlflowException as error:
+                if _http_status(error) == HTTPStatus.NOT_FOUND:
+                    return False
+                raise
+            if any((one.metadata or {}).get(names.KEY) == said["key"] for one in known):
+                return True
+            adapter.write_feedback(self.uri, trace_id, _feedback(said))
+        if isinstance(said["value"], bool) and not said.get("span_id"):
+            self._rate_run(head, said["value"], said["time_ns"] // MS_IN_NS)
+        return True
+
+    def _rate_run(self, head: TraceHead, ok: bool, now_ms: int) -> None:  # noqa: FBT001 - what was said
+        key = head.tags.get(names.RUN_KEY)
+        found = self.find_runs(head.experiment_id, names.KEY, key) if key is not None else {}
+        for run_id in filter(None, [run_id for run_id, _ in found.values()] or [head.run_id]):
+            self.log(run_id, [MetricPoint("success", float(ok), now_ms)], tags=success_tags(ok))
+
     # -- errors ------------------------------------------------------------------------------------------------
 
     def connect_anew(self) -> None:
@@ -272,6 +297,14 @@ class Store:
             "put that right and run `agenttrace-nb recover`."
         )
         return StoreRefusedError(msg)
+
+
+def _feedback(said: dict[str, Any]) -> Feedback:
+    return Feedback(
+        name=said["name"], value=said["value"], rationale=said.get("comment"), span_id=said.get("span_id"),
+        source=AssessmentSource("HUMAN", said.get("user") or "unknown"), metadata={names.KEY: said["key"]},
+        create_time_ms=said["time_ns"] // MS_IN_NS,
+    )  # fmt: skip
 
 
 def _http_status(error: MlflowException) -> int:

@@ -27,6 +27,7 @@ from agenttrace_nb.journal.recover import close_interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from agenttrace_nb.mlflow_store.feedback import FeedbackWriter
     from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
     from agenttrace_nb.mlflow_store.stores import Stores
     from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
@@ -80,10 +81,10 @@ class Worker:
         """Work until the kernel is gone and its journal is delivered, or cannot be."""
         threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
         try:
-            with _delivering(self.path, self._stores, self._tell) as (traces, messages):
+            with _delivering(self.path, self._stores, self._tell) as (traces, messages, feedback):
                 adopting = threading.Thread(target=self._adopt_orphans, name="agenttrace-orphans", daemon=True)
                 adopting.start()
-                self._follow(traces, messages)
+                self._follow(traces, messages, feedback)
                 adopting.join()
                 self._deliver_orphans(until=lambda: False)  # not least those of processes that the kernel forked
         except FollowerBusyError:
@@ -93,9 +94,9 @@ class Worker:
 
     # -- the kernel's journal -----------------------------------------------------------------------------------
 
-    def _follow(self, traces: TraceWriter, messages: MessageRunWriter) -> None:
+    def _follow(self, traces: TraceWriter, messages: MessageRunWriter, feedback: FeedbackWriter) -> None:
         stop = threading.Event()
-        beside = threading.Thread(target=_keep_writing, args=(messages, stop), name="agenttrace-messages")
+        beside = threading.Thread(target=_keep_writing, args=((messages, feedback), stop), name="agenttrace-messages")
         beside.start()
         try:
             closed = False
@@ -106,17 +107,19 @@ class Worker:
                     closed = True
                     _close_if_orphan(self.path)
                     continue
-                if closed and self._is_over(traces, messages):
+                if closed and self._is_over(traces, messages, feedback):
                     return
         finally:
             stop.set()
             beside.join()
 
-    def _is_over(self, traces: TraceWriter, messages: MessageRunWriter) -> bool:
+    def _is_over(self, traces: TraceWriter, messages: MessageRunWriter, feedback: FeedbackWriter) -> bool:
         if max(self._stores.silent_for_s(), traces.held_for_s()) > GIVE_UP_S:
             return True
-        at_end = traces.is_at_end() and messages.is_at_end()
-        return at_end and traces.is_done() and messages.is_done()
+        if not all(writer.is_at_end() and writer.is_done() for writer in (traces, messages)):
+            return False
+        feedback.step(hurry=True)  # once more, now that all traces are there
+        return feedback.is_at_end() and feedback.is_done()
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -213,36 +216,43 @@ def deliver(
         If its process lives, somebody else delivers it, or it cannot be read.
     """
     close_interrupted(path)
-    with _delivering(path, stores, tell, retry_parked=retry_parked, elsewhere=elsewhere) as (traces, messages):
-        for writer in (traces, messages):
+    with _delivering(path, stores, tell, retry_parked=retry_parked, elsewhere=elsewhere) as (
+        traces,
+        messages,
+        feedback,
+    ):
+        for writer in (traces, messages, feedback):
             while not until():
                 if writer.step():
                     continue
                 if writer.is_done() or max(stores.silent_for_s(), traces.held_for_s()) > GIVE_UP_S:
                     break
                 time.sleep(min(stores.next_try_s() or BUSY_S, 1.0))
-        return traces.is_done() and messages.is_done() and not traces.ledger.has_parked()
+        return traces.is_done() and messages.is_done() and feedback.is_done() and not traces.ledger.has_parked()
 
 
 @contextlib.contextmanager
 def _delivering(path: Path, stores: Stores, tell: Any, **how: Any) -> Any:
+    from agenttrace_nb.mlflow_store.feedback import FeedbackWriter
     from agenttrace_nb.mlflow_store.message_runs import MessageRunWriter
     from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 
     with (
         contextlib.closing(TraceWriter(path, stores, tell, **how)) as traces,
         contextlib.closing(MessageRunWriter(path, stores, traces, tell)) as messages,
+        contextlib.closing(FeedbackWriter(path, stores, tell)) as feedback,
     ):
-        yield traces, messages
+        yield traces, messages, feedback
 
 
-def _keep_writing(messages: MessageRunWriter, stop: threading.Event) -> None:
+def _keep_writing(writers: Sequence[MessageRunWriter | FeedbackWriter], stop: threading.Event) -> None:
     while not stop.is_set():
-        try:
-            busy = messages.step()
-        except Exception:
-            _log.exception("message runs")
-            busy = False
+        busy = False
+        for writer in writers:
+            try:
+                busy = writer.step() or busy
+            except Exception:
+                _log.exception("%s", type(writer).__name__)
         if not busy:
             stop.wait(BUSY_S * 2)
 

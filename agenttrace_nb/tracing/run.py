@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.config import CellInfo
     from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.mlflow_store.delivery import Delivery
-    from agenttrace_nb.spans import Trace
+    from agenttrace_nb.spans import CellRun, Trace
     from agenttrace_nb.views.live import LiveView
 
 _log = logging.getLogger("agenttrace_nb")
@@ -277,6 +277,15 @@ class Run:
     def __repr__(self) -> str:
         """Return the run in one line."""
         return f"<Run {self._name()!r}: {self.status.value if self._begun else 'not begun'}>"
+
+    def holds(self, trace_id: str) -> bool:
+        """Tell whether a trace was recorded in this run."""
+        return self._begun and trace_id in self._started().run.trace_ids
+
+    @property
+    def recorded(self) -> CellRun:
+        """The run as it was recorded."""
+        return self._started().run
 
     # -- inside -------------------------------------------------------------------------------------------------
 

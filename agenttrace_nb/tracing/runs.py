@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.mlflow_store.delivery import Delivery
+    from agenttrace_nb.spans import CellRun
     from agenttrace_nb.tracing.run import Run
 
 _last: Run | None = None
@@ -38,6 +39,11 @@ def started(run: Run) -> None:
     global _last  # noqa: PLW0603 - what `last` returns
     _last = run
     _running_or_shown.add(run)
+
+
+def run_of(trace_id: str) -> CellRun | None:
+    """Return the run of this process that a trace belongs to, as far as it is still at hand."""
+    return next((run.recorded for run in list(_running_or_shown) if run.holds(trace_id)), None)
 
 
 def hear(journal: Journal) -> None:
