@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.tracing.feedback import rate, report_error
     from agenttrace_nb.views.comparison import Comparison, compare
     from agenttrace_nb.views.diff import TraceDiff, diff
-    from agenttrace_nb.views.overlay import Overlay, overlay
     from agenttrace_nb.views.heatmap import Heatmap, error_heatmap
+    from agenttrace_nb.views.overlay import Overlay, overlay
 
 __all__ = [
     "Agent",
@@ -67,6 +67,7 @@ __all__ = [
     "last",
     "latency",
     "load",
+    "overlay",
     "rate",
     "replay",
     "report_error",
@@ -104,8 +105,8 @@ _HOME_OF = {
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",
-    "rate": "tracing.feedback",
     "overlay": "views.overlay",
+    "rate": "tracing.feedback",
     "replay": "replay",
     "report_error": "tracing.feedback",
     "run_cases": "tracing.cases",
