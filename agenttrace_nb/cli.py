@@ -100,6 +100,10 @@ def _parser() -> _Parser:
     status = commands.add_parser("status", help="say where the journals are and what MLflow does not have yet")
     status.set_defaults(command=_status, parser=status)
 
+    from agenttrace_nb.audit.commands import add_to
+
+    add_to(commands)
+
     recover = commands.add_parser("recover", help="close and deliver what processes left that have ended")
     recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
     recover.add_argument("--tracking-uri", metavar="URI", help="where runs go that MLflow does not have yet")
@@ -237,9 +241,27 @@ def _recover(given: argparse.Namespace) -> int:
     from agenttrace_nb.mlflow_store.worker import prepare_process
 
     prepare_process()
+    _seal(left)
     stores = Stores(_report)
     delivered = [_recover_one(path, stores, elsewhere) for path in left]
     return 0 if all(delivered) else _FAILED
+
+
+def _seal(left: list[Path]) -> None:
+    """Where the audit log is on, seal what is delivered afterwards."""
+    from agenttrace_nb.journal.sealing import is_on
+
+    if is_on():
+        from agenttrace_nb.audit.log import AuditLog
+        from agenttrace_nb.audit.place import AuditError
+        from agenttrace_nb.audit.process import seal_orphans
+
+        try:
+            with closing(AuditLog()) as log:
+                for folder in {path.parent for path in left}:
+                    seal_orphans(log, _report, folder)
+        except AuditError as error:
+            _report(f"nothing is sealed, so that traces wait: {error}")
 
 
 def _recover_one(path: Path, stores: Stores, elsewhere: str | None) -> bool:

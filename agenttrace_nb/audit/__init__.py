@@ -9,24 +9,82 @@ Audit log agenttrace-nb/2f1c… is on.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agenttrace_nb.audit.erase import erase, expire, hold
+    from agenttrace_nb.audit.evidence import export
     from agenttrace_nb.audit.log import AuditLog
+    from agenttrace_nb.audit.pins import Pin
     from agenttrace_nb.audit.place import AuditError
+    from agenttrace_nb.audit.report import Report, Verdict
+    from agenttrace_nb.audit.repository import pin_of, publish
+    from agenttrace_nb.audit.retrieve import find, show
     from agenttrace_nb.audit.switch import init, off, on, status
+    from agenttrace_nb.audit.verify import verify
+    from agenttrace_nb.audit.witness import Witness, cosign, pin_from
 
-__all__ = ["AuditError", "AuditLog", "init", "off", "on", "status"]
+__all__ = [
+    "AuditError",
+    "AuditLog",
+    "Pin",
+    "Report",
+    "Verdict",
+    "Witness",
+    "cosign",
+    "erase",
+    "expire",
+    "export",
+    "find",
+    "hold",
+    "init",
+    "off",
+    "on",
+    "pin_from",
+    "pin_of",
+    "publish",
+    "show",
+    "status",
+    "verify",
+]
 
 _HOME_OF = {
     "AuditError": "place",
     "AuditLog": "log",
+    "Pin": "pins",
+    "Report": "report",
+    "Verdict": "report",
+    "Witness": "witness",
+    "cosign": "witness",
+    "erase": "erase",
+    "expire": "erase",
+    "export": "evidence",
+    "find": "retrieve",
+    "hold": "erase",
     "init": "switch",
     "off": "switch",
     "on": "switch",
+    "pin_from": "witness",
+    "pin_of": "repository",
+    "publish": "repository",
+    "show": "retrieve",
     "status": "switch",
+    "verify": "verify",
 }
+
+
+class _Room(ModuleType):
+    """The room itself: importing the file ``verify`` must not put it in the place of the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Room
 
 
 def __getattr__(name: str) -> Any:

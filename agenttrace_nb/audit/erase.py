@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RESIDUE = (
     "ids, times, number and status of steps in the log's entries",
+    "what was said of the cell run: its tags, parameters and metrics",
     "the rows and artifacts in MLflow: delete them there",
     "the journal that it was recorded in, until it is cleared away (option journal_keep_days)",
     "backups, evidence bundles and exports that were made before",
@@ -81,7 +82,7 @@ def erase(
     >>> erase("tr-0123...", reason="request of the data subject", approver="DPO", plan=True)  # doctest: +SKIP
     """
     for name, value in (("reason", reason), ("approver", approver)):
-        if not isinstance(value, str) or not value.strip():
+        if not str(value).strip():
             msg = f"{name}={value!r} is not allowed; it must be a text that is not empty"
             raise AuditError(msg)
     wanted = [t.removeprefix("tr-") for t in ([traces] if isinstance(traces, str) else traces)]
@@ -99,7 +100,7 @@ def erase(
             receipt = pen.append(Draft(kind="erase", subject=f"audit-log:{log.origin}", facts=facts, parts=parts))
             pen.erase_content(targets)
         if not log.vault.scrub():
-            msg = "erased, but the database's log could not be emptied while others read it; run it again with nobody reading"
+            msg = "erased, but the database's log could not be emptied while others read it; run it again later"
             raise AuditError(msg)
         return Erased(tuple(wanted), tuple(targets), receipt.index)
 

@@ -165,11 +165,11 @@ class Examination:
         self._epochs.append(begun)
         return begun
 
-    def _check_note(self, index: int, data: str, text: str) -> None:
+    def _check_note(self, index: int, data: object, text: str) -> None:
         verifier = self.verifier
         try:
-            note = Note.parse(data)
-            if not isinstance(data, str) or note.text != text:
+            note = Note.parse(data) if isinstance(data, str) else None
+            if note is None or note.text != text:
                 self.report.find("its checkpoint is of other entries", index=index)
             elif verifier is None or len(note.signatures) != 1 or not note.verified_by(verifier):
                 self.report.find("its checkpoint is not signed by the log's key", index=index)

@@ -221,7 +221,7 @@ def _hit(  # noqa: PLR0917 - what is looked at, then what is looked for
 
 
 def steps_of(trace: Trace) -> Iterator[Step]:
-    """Yield what was asked, answered and called, in the order of time; what came first in the record where times tie."""
+    """Yield what was asked, answered and called, in the order of time."""
     moments: list[tuple[int, int, Step]] = []
     for place, span in enumerate(trace.spans):
         before, after = _SHOWN.get(span.kind, (None, None))

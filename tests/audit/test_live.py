@@ -18,8 +18,9 @@ from agenttrace_nb.journal import sealing
 from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 
 if TYPE_CHECKING:
-    from agenttrace_nb.audit.log import AuditLog
     from pathlib import Path
+
+    from agenttrace_nb.audit.log import AuditLog
 
 # What MLflow fills by itself (see BLIND_SQL), as columns of its database
 BLIND = {

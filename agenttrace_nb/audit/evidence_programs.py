@@ -1,0 +1,152 @@
+"""What lies in every evidence bundle so that others can verify it: a text, a shell script and a program for Node."""
+
+# ruff: noqa: E501 - lines of other languages
+from __future__ import annotations
+
+README = """The anchor of the log must come to you from somewhere else than this bundle. Compare it first:
+
+    @ANCHOR@
+
+(also in anchor.txt). If you have no anchor from elsewhere, this bundle shows only that it is consistent in itself.
+
+To verify without our software, in this folder:
+
+    sh verify.sh ANCHOR       openssl, ssh-keygen, coreutils: digests, the checkpoint's and the entries' signatures
+    node verify.mjs ANCHOR    Node alone: all of that, the Merkle proofs, and the content against its commitments
+
+What is where:
+
+    checkpoint                size and root of the log, signed (C2SP signed note); checkpoint.txt is what is signed,
+                              checkpoint.sig and checkpoint.sshsig the signature in two forms, log.pub.pem the key
+    genesis.dsse.json         the first entry, which names the log's key; the anchor is its hash
+    keys.json                 since which entry which key signs entries
+    traces/ID/entry.dsse.json the entry: an in-toto statement in a DSSE envelope, a leaf of the tree
+    traces/ID/signed.bin      what is signed of it, signature.bin the signature, recorder.pub.pem the key
+    traces/ID/proof.json      the proof that it is in the tree (RFC 6962), record.tlog-proof the same for C2SP
+    traces/ID/manifest        path and commitment of each part of the content; its Merkle root is in the statement
+    traces/ID/content.json    the parts with their salts: SHA-256(salt, part) is the commitment. Not in redacted bundles
+    traces/ID/timeline.html   the same for people
+
+Not proven by any of this:
+@NOT_PROVEN@
+
+The keys of later epochs are named in entries that are not in this bundle: keys.json is checked by verifying the whole
+log, here only the key of the first epoch is.
+"""
+
+VERIFY_SH = r"""#!/bin/sh
+# Verifies digests and signatures with coreutils, openssl (3.0 or newer) and ssh-keygen. Usage: sh verify.sh ANCHOR
+set -eu
+cd "$(dirname "$0")"
+anchor=${1:?give the anchor of the log, from somewhere else than this bundle}
+fail() { echo "INVALID: $1" >&2; exit 1; }
+sha256sum --quiet -c SHA256SUMS || fail "files were changed"
+found=$( (printf '\000'; cat genesis.dsse.json) | sha256sum | cut -d' ' -f1)
+[ "$(head -n 1 checkpoint.txt)#$found" = "$anchor" ] || fail "this is not the log of the anchor"
+key=$(openssl pkey -pubin -in log.pub.pem -outform DER | tail -c 32 | (printf '\001'; cat) | base64)
+sed 's/.*"payload":"\([^"]*\)".*/\1/' genesis.dsse.json | base64 -d | grep -qF "+$key\"" || fail "not the log's key"
+openssl pkeyutl -verify -pubin -inkey log.pub.pem -rawin -in checkpoint.txt -sigfile checkpoint.sig >/dev/null \
+  || fail "the checkpoint's signature"
+ssh-keygen -Y verify -f allowed_signers -I audit@localhost -n file -s checkpoint.sshsig < checkpoint.txt >/dev/null \
+  || fail "the checkpoint's SSH signature"
+for trace in traces/*/; do
+  openssl pkeyutl -verify -pubin -inkey "${trace}recorder.pub.pem" -rawin -in "${trace}signed.bin" \
+    -sigfile "${trace}signature.bin" >/dev/null || fail "the signature of $trace"
+  sed 's/.*"payload":"\([^"]*\)".*/\1/' "${trace}entry.dsse.json" | base64 -d | cmp -s - "${trace}statement.json" \
+    || fail "the statement of $trace"
+  tail -c "$(wc -c < "${trace}statement.json")" "${trace}signed.bin" | cmp -s - "${trace}statement.json" \
+    || fail "what is signed in $trace"
+done
+echo "digests and signatures hold; node verify.mjs also checks the tree and the content"
+"""
+
+VERIFY_MJS = r"""// Verifies everything in this bundle with Node alone. Usage: node verify.mjs ANCHOR
+import { createHash, createPublicKey, verify } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const read = (name) => readFileSync(join(here, name));
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+const leaf = (data) => sha256(Buffer.from([0]), data);
+const node = (left, right) => sha256(Buffer.from([1]), left, right);
+const check = (holds, what) => {
+  if (!holds) {
+    console.error(`INVALID: ${what}`);
+    process.exit(1);
+  }
+};
+const keyOf = (raw) =>
+  createPublicKey({ key: Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), raw]), format: "der", type: "spki" });
+const payloadOf = (entry) => Buffer.from(JSON.parse(entry).payload, "base64");
+const signedOf = (payload) => {
+  const type = "application/vnd.in-toto+json";
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${type} ${payload.length} `), payload]);
+};
+const rootOf = (leaves) => {
+  if (leaves.length === 0) return sha256();
+  if (leaves.length === 1) return leaves[0];
+  let split = 1;
+  while (split * 2 < leaves.length) split *= 2;
+  return node(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)));
+};
+const included = (hash, index, size, proof, root) => {
+  let [place, last, found] = [index, size - 1, hash];
+  for (const step of proof) {
+    if (last === 0) return false;
+    if (place % 2 === 1 || place === last) {
+      found = node(step, found);
+      while (place % 2 === 0 && place !== 0) [place, last] = [place >> 1, last >> 1];
+    } else found = node(found, step);
+    [place, last] = [place >> 1, last >> 1];
+  }
+  return last === 0 && found.equals(root);
+};
+
+const anchor = process.argv[2];
+check(anchor, "give the anchor of the log, from somewhere else than this bundle");
+for (const line of read("SHA256SUMS").toString().trim().split("\n")) {
+  const [sum, name] = line.split("  ");
+  check(sha256(read(name)).toString("hex") === sum, `${name} was changed`);
+}
+const note = read("checkpoint").toString();
+const text = note.slice(0, note.lastIndexOf("\n\n") + 1);
+const [origin, size, root] = text.split("\n");
+const genesis = read("genesis.dsse.json");
+check(`${origin}#${leaf(genesis).toString("hex")}` === anchor, "this is not the log of the anchor");
+const first = JSON.parse(payloadOf(genesis)).predicate;
+const logKey = Buffer.from(first.logKey.split("+").slice(2).join("+"), "base64").subarray(1);
+const line = note.slice(note.lastIndexOf("\n\n") + 2).split("\n")[0].split(" ");
+check(verify(null, Buffer.from(text), keyOf(logKey), Buffer.from(line[2], "base64").subarray(4)), "the checkpoint's signature");
+const epochs = JSON.parse(read("keys.json"));
+check(epochs[0].key === first.recorderKey, "the first key of entries");
+let parts = 0;
+const traces = readdirSync(join(here, "traces"));
+for (const trace of traces) {
+  const of = (name) => read(join("traces", trace, name));
+  const entry = of("entry.dsse.json");
+  const { index, size: among, proof } = JSON.parse(of("proof.json"));
+  check(among === Number(size), `${trace}: the proof is of another checkpoint`);
+  const steps = proof.map((step) => Buffer.from(step, "hex"));
+  check(included(leaf(entry), index, among, steps, Buffer.from(root, "base64")), `${trace}: it is not in the tree`);
+  const payload = payloadOf(entry);
+  const key = epochs.filter((epoch) => epoch.entry < index).at(-1).key;
+  const signature = Buffer.from(JSON.parse(entry).signatures[0].sig, "base64");
+  check(verify(null, signedOf(payload), keyOf(Buffer.from(key, "hex")), signature), `${trace}: the signature`);
+  const said = JSON.parse(payload);
+  check(said.predicate.index === index, `${trace}: it is of another place`);
+  const lines = of("manifest").toString().split("\n");
+  check(rootOf(lines.map((each) => leaf(Buffer.from(each)))).toString("hex") === said.subject[0].digest.sha256, `${trace}: the manifest`);
+  if (!existsSync(join(here, "traces", trace, "content.json"))) continue;
+  const shown = JSON.parse(of("content.json"));
+  check(shown.length === lines.length, `${trace}: parts are missing`);
+  shown.forEach((part, at) => {
+    const [path, commitment] = JSON.parse(lines[at]);
+    const held = sha256(Buffer.from(part.salt, "base64"), Buffer.from(part.data, "base64")).toString("hex");
+    check(path === part.path && held === commitment, `${trace}: ${path} is not what was committed to`);
+    parts += 1;
+  });
+}
+console.log(`VALID: ${traces.length} traces, ${parts} parts, in the log ${origin} of ${size} entries`);
+"""
