@@ -2,6 +2,7 @@
 #
 #   VENV=folder     another environment than .venv
 #   PYTHON=program  another Python than the first of 3.11 or newer that is found
+#   WORKERS=number  test processes side by side; most tests wait for other processes most of the time
 #   CI=true         nothing may be missing: without Node, Chromium or a kernel, checks fail instead of being skipped
 
 VENV ?= .venv
@@ -9,6 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+WORKERS ?= 3
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 STATIC := agenttrace_nb/views/static
 IN_CI := $(filter-out 0 false no off,$(or $(AGENTTRACE_CI),$(CI)))
@@ -71,7 +73,7 @@ check-all: $(TEST_READY) lint types imports js bench ## every check, also the sl
 	@$(MAKE) --no-print-directory pytest
 
 pytest: $(TEST_READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --nbval-lax --nbval-current-env tests $(NOTEBOOKS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS) --nbval-lax --nbval-current-env tests $(NOTEBOOKS)
 
 lint: $(TEST_READY) ## style of the Python files
 	$(BIN)/ruff check .
