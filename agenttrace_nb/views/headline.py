@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agenttrace_nb.spans import NS_PER_S, CellRun, SpanKind, Status, Trace
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
+from agenttrace_nb.views.cause import likely_cause
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ def _figures(run: CellRun | Trace, rows: Rows, errors: int, *, timed: bool) -> l
 
 
 def _why(run: CellRun | Trace, rows: Rows, origins: list[int]) -> tuple[str | None, int | None]:
+    if run.status is Status.ERROR or (isinstance(run, CellRun) and run.success is False):
+        cause = likely_cause(run, rows)
+        if cause is not None:
+            error = rows.spans[cause.row].error
+            said = cause.reason if error is None else f"{labels.name(rows.spans[cause.row])}: {labels.failure(error)}"
+            return f"{one_line(said, 4 * labels.NOTE_LIMIT)} · {cause.mark}", cause.row
     for row in origins:
         span = rows.spans[row]
         if span.error is not None:

@@ -159,12 +159,10 @@ class Heatmap:
         x = alt.X("column:N", sort=None, title=self.columns, axis=axis)
         y = alt.Y("row:N", sort=None, title=self.rows, axis=alt.Axis(labelLimit=240, domain=False, ticks=False))
         base = alt.Chart(style.rows(cells)).encode(x=x, y=y)
-        scale = alt.Scale(domain=[0, 1], range=["#9aa0a820", style.BAD])
-        colour = alt.Color("rate:Q", title="share of runs", scale=scale, legend=alt.Legend(format=".0%"))
-        squares = base.mark_rect(cornerRadius=3, stroke=style.FAINT).encode(
-            color=colour, opacity=alt.Opacity("strength:Q", scale=None, legend=None),
-            tooltip=["row:N", "column:N", "runs:Q", "of:Q", alt.Tooltip("rate:Q", format=".0%")],
-        )  # fmt: skip
+        strength = alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.75]), legend=None)
+        squares = base.mark_rect(cornerRadius=3, fill=style.BAD).encode(
+            opacity=strength, tooltip=["row:N", "column:N", "runs:Q", "of:Q", alt.Tooltip("rate:Q", format=".0%")]
+        )
         numbers = base.mark_text(fontSize=11).encode(text="shown:N")
         subtitle = f"runs with it, of those in the row; pale: fewer than {FEW_RUNS} runs"
         title = alt.TitleParams(self._about(), subtitle=subtitle)
@@ -181,8 +179,8 @@ class Heatmap:
         cell = self._counted.cells[row, column]
         return {
             "row": one_line(row, NAME_LIMIT), "column": one_line(column, NAME_LIMIT), "runs": len(cell.runs),
-            "of": cell.of, "rate": cell.rate if cell.runs else 0,
-            "strength": 1 if cell.of >= FEW_RUNS or not cell.runs else _FAINT_OPACITY,
+            "of": cell.of, "rate": cell.rate,
+            "strength": (cell.rate or 0) * (1 if cell.of >= FEW_RUNS else _FAINT_OPACITY),
             "shown": f"{len(cell.runs)}/{cell.of}" if cell.runs else "",
         }  # fmt: skip
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from views.sample_runs import START_NS, Build, planner_executor
 
 from agenttrace_nb.spans import CellRun, SpanError, SpanKind, Status
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def figures(b: Build) -> dict[str, str]:
@@ -61,6 +67,37 @@ def test_the_reason_of_a_failure_is_the_step_in_which_it_began() -> None:
     b.add(SpanKind.TOOL, "tool", 0, 1, agent, error=SpanError("no\nseat", "LookupError", http_status=404))
     head = headline(b.close(1), Rows(b.trace.spans))
     assert (head.why, head.why_row) == ("tool: LookupError: no seat (HTTP 404)", 1)
+    b.trace.status = Status.ERROR
+    head = headline(b.trace, Rows(b.trace.spans))
+    assert head.why_row == 1
+    assert head.why is not None
+    assert re.fullmatch(r"tool: LookupError: no seat \(HTTP 404\) · external tool \(0\.\d\d\)", head.why)
+
+
+def test_a_run_that_still_goes_on_names_only_where_the_error_began() -> None:
+    b = Build()
+    b.add(SpanKind.TOOL, "tool", 0, 1, error=SpanError("no seat", "LookupError"))
+    head = headline(b.trace, Rows(b.trace.spans))
+    assert (head.why, head.why_row) == ("tool: LookupError: no seat", 0)
+
+
+def test_a_run_that_was_wrong_without_an_error_opens_on_its_likely_cause() -> None:
+    b = Build()
+    call = b.add(SpanKind.TOOL, "find", 0, 1)
+    call.content_in, call.content_out = "{}", "HTTP 503 Service Unavailable"
+    run = CellRun(key="k", name="cell", start_ns=START_NS, end_ns=START_NS + 1, status=Status.OK, success=False)
+    head = headline(run, Rows(b.trace.spans))
+    assert head.why_row == 0
+    assert head.why is not None
+    assert head.why.startswith("find did not work: HTTP 503 Service Unavailable · external tool (0.")
+
+
+def test_a_cause_that_cannot_be_found_leaves_the_view_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agenttrace_nb.analysis.failures.attribution.attribute_failure", None)
+    b = Build()
+    b.add(SpanKind.TOOL, "tool", 0, 1, error=SpanError("no seat", "LookupError"))
+    b.close(1).status = Status.ERROR
+    assert headline(b.trace, Rows(b.trace.spans)).why == "tool: LookupError: no seat"
 
 
 def test_an_error_outside_any_step_is_the_reason_too() -> None:

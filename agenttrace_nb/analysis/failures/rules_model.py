@@ -205,8 +205,9 @@ def other_error(story: Story) -> Iterator[Finding]:
         taken = span.kind in (SpanKind.TOOL, SpanKind.GUARDRAIL) or _is_model_error(span)
         if taken or (error is not None and error.type in _HANDLED | {"ModelBehaviorError"}):
             continue
-        if error is None and span.kind in (SpanKind.AGENT, SpanKind.TURN, SpanKind.WORKFLOW):
-            continue  # it failed, and nothing says why
+        holds_others = span.kind in (SpanKind.AGENT, SpanKind.TURN, SpanKind.WORKFLOW)
+        if holds_others and (error is None or story.children_failed(span)):
+            continue  # nothing says why, or what failed below it does
         rule, side = ("mcp_error", Side.TOOL) if span.kind is SpanKind.MCP else ("program_error", Side.ENVIRONMENT)
         yield _of_span(
             story,
