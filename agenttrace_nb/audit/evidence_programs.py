@@ -118,7 +118,10 @@ check(`${origin}#${leaf(genesis).toString("hex")}` === anchor, "this is not the 
 const first = JSON.parse(payloadOf(genesis)).predicate;
 const logKey = Buffer.from(first.logKey.split("+").slice(2).join("+"), "base64").subarray(1);
 const line = note.slice(note.lastIndexOf("\n\n") + 2).split("\n")[0].split(" ");
-check(verify(null, Buffer.from(text), keyOf(logKey), Buffer.from(line[2], "base64").subarray(4)), "the checkpoint's signature");
+const mark = Buffer.from(line[2], "base64");
+check(note === `${text}\n\u2014 ${origin} ${mark.toString("base64")}\n`, "the checkpoint is not in its one written form");
+check(mark.subarray(0, 4).equals(sha256(Buffer.from(`${origin}\n\u0001`), logKey).subarray(0, 4)), "the id of the log's key");
+check(verify(null, Buffer.from(text), keyOf(logKey), mark.subarray(4)), "the checkpoint's signature");
 const epochs = JSON.parse(read("keys.json"));
 check(epochs[0].key === first.recorderKey, "the first key of entries");
 let parts = 0;

@@ -74,10 +74,8 @@ def with_right_sums(folder: Path) -> None:
     """A forger mends the digests too."""
     from hashlib import sha256
 
-    lines = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "SHA256SUMS":
-            lines.append(f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "SHA256SUMS"]
+    lines = [f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
     (folder / "SHA256SUMS").write_text("".join(lines), "utf-8")
 
 
@@ -141,7 +139,7 @@ def test_a_bundle_is_never_overwritten(traces, log, tmp_path):
 def test_a_sealed_trace_gives_prompts_responses_and_calls_in_order(traces, log):
     found = show(f"tr-{traces[0].trace_id}", folder=log.folder)
     assert found.proven
-    told = [(step.what, step.content) for step in found.steps if step.name not in {"Agent workflow"}]
+    told = [(step.what, step.content) for step in found.steps if step.name != "Agent workflow"]
     spans = {kind: [s for s in traces[0].spans if s.kind is kind] for kind in (SpanKind.LLM, SpanKind.TOOL)}
     first, second = spans[SpanKind.LLM]
     (tool,) = spans[SpanKind.TOOL]
