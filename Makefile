@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test lint types imports js check-all bench pytest format clean
+.PHONY: help demo lab test lint types imports js check-all bench attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -105,7 +105,10 @@ js:
 endif
 
 bench: $(TEST_READY) ## the speed claims, each against its rival
-	@set -e; for program in $(filter-out __init__ isolated workload,$(basename $(notdir $(wildcard benchmarks/*.py)))); do echo "== $$program"; $(BIN)/python -m benchmarks.$$program; done
+	@set -e; for program in $(filter-out __init__ attribution isolated workload,$(basename $(notdir $(wildcard benchmarks/*.py)))); do echo "== $$program"; $(BIN)/python -m benchmarks.$$program; done
+
+attribution: $(TEST_READY) ## how often attribute_failure is right, on runs with an injected fault
+	$(BIN)/python -m benchmarks.attribution
 
 clean: ## remove what these commands made, but not the environment and not your recorded runs
 	rm -rf build dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

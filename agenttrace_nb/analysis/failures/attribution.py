@@ -111,7 +111,7 @@ class Attribution:
         """Return the likeliest cause in one sentence."""
         top = self.top
         if top is not None:
-            return f"Most likely {top.side.value} ({top.confidence:.2f}): {top.reason}."
+            return f"Most likely {top.side.value} ({top.confidence:.2f}): {top.reason.rstrip('.')}."
         if self.candidates:
             return "Undetermined: nothing that was found is more likely than not."
         return "Undetermined: nothing went wrong that the rules know." if not self.failed else (
