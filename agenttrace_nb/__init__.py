@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.tracing.feedback import rate, report_error
     from agenttrace_nb.views.comparison import Comparison, compare
     from agenttrace_nb.views.diff import TraceDiff, diff
+    from agenttrace_nb.views.durations import Durations, durations
     from agenttrace_nb.views.heatmap import Heatmap, error_heatmap
     from agenttrace_nb.views.overlay import Overlay, overlay
 
@@ -47,6 +48,7 @@ __all__ = [
     "Candidate",
     "CellRun",
     "Comparison",
+    "Durations",
     "Heatmap",
     "Message",
     "OptionError",
@@ -62,6 +64,7 @@ __all__ = [
     "attribute_failure",
     "compare",
     "diff",
+    "durations",
     "error_heatmap",
     "failure_patterns",
     "last",
@@ -85,6 +88,7 @@ _HOME_OF = {
     "Candidate": "analysis.failures.attribution",
     "CellRun": "spans",
     "Comparison": "views.comparison",
+    "Durations": "views.durations",
     "Heatmap": "views.heatmap",
     "Message": "spans",
     "OptionError": "config",
@@ -100,6 +104,7 @@ _HOME_OF = {
     "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
     "diff": "views.diff",
+    "durations": "views.durations",
     "error_heatmap": "views.heatmap",
     "failure_patterns": "analysis.failure_patterns",
     "last": "tracing",
