@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Experiment
 
-    from agenttrace_nb.mlflow_store.records import SpanRecord, TraceHead
+    from agenttrace_nb.mlflow_store.records import SpanRecord
+    from agenttrace_nb.mlflow_store.restore import TraceHead
     from agenttrace_nb.spans import Trace
 
 LINKS_PER_CALL = 100

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.failures.calls import canonical
 from agenttrace_nb.analysis.failures.findings import Evidence, Finding, Side, Standing
-from agenttrace_nb.analysis.failures.wording import Trouble, shortened
+from agenttrace_nb.analysis.failures.wording import Trouble, reported_error, shortened
 from agenttrace_nb.spans import NS_PER_S, SpanKind, Status
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _DECLINES = re.compile(
     r"无法|不能|できません|할 수 없",
     re.IGNORECASE,
 )
+_CODE = "```"
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
@@ -96,6 +98,28 @@ def repeated_message(story: Story) -> Iterator[Finding]:
                 *(Evidence("the same answer", answer.span.span_id) for answer in answers[:5]),
                 agent=second.agent, step=second.step,
             )  # fmt: skip
+
+
+def failed_execution(story: Story) -> Iterator[Finding]:
+    """Find, in conversations without tools, code that one agent wrote and that failed when another one ran it."""
+    if story.calls:
+        return
+    errors = [(before, ran, said) for before, ran in pairwise(story.answers) if (said := reported_error(ran.text))]
+    failing = {ran.at for _, ran, _ in errors}
+    last_good = {a.agent: a.at for a in story.answers if a.at not in failing}
+    for before, ran, said in errors:
+        if before.agent == ran.agent:
+            continue
+        wrote = _CODE in before.text
+        where = before if wrote else ran
+        words = "wrote code that failed" if wrote else "reported an error"
+        recovered = last_good.get(ran.agent, -1) > ran.at
+        yield _of(
+            story, "failed_execution", Side.AGENT if wrote else Side.TOOL, where.span, where.at,
+            f"{shortened(where.agent or 'the model', 60)} {words}: {said.said}",
+            Evidence("this is what came of it", ran.span.span_id), agent=where.agent, step=where.step,
+            standing=Standing.RECOVERED if recovered else Standing.OPEN,
+        )  # fmt: skip
 
 
 def ping_pong(story: Story) -> Iterator[Finding]:

@@ -248,6 +248,28 @@ def test_plain_conversations_go_through_the_same_rules() -> None:
     )  # fmt: skip
 
 
+PROGRAMMING = [
+    {"role": "user", "content": "How many primes are below 100?"},
+    {"agent": "Coder", "content": "```python\nprint(primes(100))\n```"},
+    {"agent": "Terminal", "content": "exitcode: 1 (execution failed)\nNameError: name 'primes' is not defined"},
+]
+
+
+def test_code_that_another_agent_could_not_run_is_its_writers_fault() -> None:
+    said = at.attribute_failure(Trace.from_messages(PROGRAMMING))
+    first = said.candidates[0]
+    assert (said.side, first.rule, first.agent, first.step) == (Side.AGENT, "failed_execution", "Coder", 1)
+
+
+def test_code_that_ran_in_the_end_is_nobodys_fault() -> None:
+    mended = [
+        *PROGRAMMING,
+        {"agent": "Coder", "content": "```python\nprint(25)\n```"},
+        {"agent": "Terminal", "content": "25"},
+    ]
+    assert at.attribute_failure(Trace.from_messages(mended)).side is Side.UNDETERMINED
+
+
 def test_confidences_sum_to_at_most_one_and_the_first_cause_comes_first() -> None:
     run = Build()
     first = run.call("read", {"n": 1}, None, **failed())
