@@ -33,6 +33,8 @@ BUSY_S = 0.05
 IDLE_S = 0.25
 """How often the journal is looked at: while a trace goes on, and while none does."""
 LAUNCH_S = 5.0
+PUBLISH_EVERY_S = 60.0
+"""How often what was sealed is committed to the log's repository, and pushed where a remote was named."""
 RETRY_S = 5.0
 """How long a log that cannot be written is left alone before it is tried again."""
 NICE = 5
@@ -127,6 +129,8 @@ class _Process:
         self._folder = folder
         self._say = say
         self._said: set[str] = set()
+        self._unpublished = False
+        self._published_at = time.monotonic()
         self._gone = threading.Event()
 
     def run(self) -> None:
@@ -142,7 +146,9 @@ class _Process:
         with contextlib.closing(log):
             with contextlib.suppress(FollowerBusyError):
                 self._follow(log)
-            seal_orphans(log, self._say, self.path.parent)
+            if seal_orphans(log, self._say, self.path.parent):
+                self._unpublished = True
+        self._publish()
 
     def _follow(self, log: AuditLog) -> None:
         from agenttrace_nb.audit.sealer import Sealer
@@ -153,6 +159,8 @@ class _Process:
                 if not self._step(sealer):
                     self._gone.wait(RETRY_S)
                 elif sealer.is_at_end():
+                    if time.monotonic() - self._published_at > PUBLISH_EVERY_S:
+                        self._publish()
                     self._gone.wait(BUSY_S if sealer.has_open() else IDLE_S)
             _close_if_orphan(self.path)
             while self._step(sealer) and not sealer.is_at_end():
@@ -167,9 +175,24 @@ class _Process:
             return False
         return True
 
+    def _publish(self) -> None:
+        from agenttrace_nb.audit.log import read_settings
+        from agenttrace_nb.audit.repository import publish
+
+        self._published_at = time.monotonic()
+        if not self._unpublished:
+            return
+        try:
+            publish(remote=read_settings(self._folder).get("remote"), folder=self._folder)
+            self._unpublished = False
+        except Exception as error:  # noqa: BLE001 - a remote that is away: tried again, with all that is new
+            _log.warning("publishing", exc_info=True)
+            self._tell_once(f"The audit log was not committed or pushed ({error}). It is tried again.")
+
     def _tell(self, sealed: SealedRun) -> None:
         from agenttrace_nb.audit.note import Note
 
+        self._unpublished = True
         origin, size, root = Note.parse(sealed.receipt.checkpoint).text.split("\n")[:3]
         self._say(f"audit: entry {sealed.receipt.index}, checkpoint {origin} {size} {root}")
 

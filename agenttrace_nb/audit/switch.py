@@ -63,7 +63,7 @@ class AuditStatus:
     __repr__ = __str__
 
 
-def init(*, keys: Path | None = None) -> AuditStatus:
+def init(*, keys: Path | None = None, remote: str | None = None) -> AuditStatus:
     """Make the audit log of this user, if there is none, and turn it on.
 
     From now on each trace is sealed before it goes to MLflow.
@@ -72,6 +72,8 @@ def init(*, keys: Path | None = None) -> AuditStatus:
     ----------
     keys
         Where its keys lie; by default in the user's folder for configuration.
+    remote
+        A git repository that checkpoints are pushed to as the log grows: a pin, if nobody here may rewrite it there.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def init(*, keys: Path | None = None) -> AuditStatus:
     """
     if exists():
         return on()
-    with contextlib.closing(AuditLog.make(keys=keys)):
+    with contextlib.closing(AuditLog.make(keys=keys, settings={"remote": remote} if remote else None)):
         sealing.turn_on()
     return status()
 

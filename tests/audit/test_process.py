@@ -13,6 +13,8 @@ from end_to_end.programs import Program
 from agenttrace_nb.audit.envelope import Envelope
 from agenttrace_nb.audit.log import AuditLog
 from agenttrace_nb.audit.process import seal_orphans
+from agenttrace_nb.audit.report import Verdict
+from agenttrace_nb.audit.repository import pin_of
 from agenttrace_nb.audit.verify import verify
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def test_a_program_with_the_log_on_is_sealed_without_mlflow(tmp_path):
     program.run(ON + "\nwith at.trace(live=False):\n    print(ask())\n")
     found = sealed_within(tmp_path / "state" / "audit", "run", 40)
     assert found.count("run") == found.count("run-open") == 1
+    repository = tmp_path / "state" / "audit" / "repository.git"
+    deadline = time.monotonic() + 20
+    while not (repository / "refs" / "heads" / "audit").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert verify(folder=tmp_path / "state" / "audit", pins=[pin_of(str(repository))]).verdict is Verdict.PINNED
     assert verify(folder=tmp_path / "state" / "audit").ok
 
 
