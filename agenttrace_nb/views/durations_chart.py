@@ -98,7 +98,7 @@ def over_time(of: Durations) -> alt.TopLevelMixin:
     band = base.mark_area(opacity=0.18).encode(
         x=x, y="low:Q", y2="high:Q", fill=_colour(of, legend=False), detail="group:N"
     )
-    line = base.mark_line(point=alt.OverlayMarkDef(filled=True, size=30)).encode(x=x, y=y, color=_colour(of))
+    line = base.mark_line(point=True, strokeWidth=2).encode(x=x, y=y, color=_colour(of))
     title = alt.TitleParams(f"Over time, by {_name(of.by)}", subtitle="medians with 95 % intervals")
     return styled(alt.layer(band, line).properties(width=_WIDTH_PX, height=220, title=title))
 
