@@ -95,9 +95,7 @@ def over_time(of: Durations) -> alt.TopLevelMixin:
     base = alt.Chart(rows(listed))
     x = alt.X("at:T", title="time, UTC", scale=alt.Scale(type="utc", padding=8))
     y = alt.Y("value:Q", title="median, seconds", scale=alt.Scale(zero=True))
-    band = base.mark_area(opacity=0.18).encode(
-        x=x, y="low:Q", y2="high:Q", fill=_colour(of, legend=False), detail="group:N"
-    )
+    band = base.mark_area(opacity=0.2, color=INK).encode(x=x, y="low:Q", y2="high:Q", detail="group:N")
     line = base.mark_line(point=True, strokeWidth=2).encode(x=x, y=y, color=_colour(of))
     title = alt.TitleParams(f"Over time, by {_name(of.by)}", subtitle="medians with 95 % intervals")
     return styled(alt.layer(band, line).properties(width=_WIDTH_PX, height=220, title=title))
