@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.repository import pin_of, publish
     from agenttrace_nb.audit.retrieve import find, show
     from agenttrace_nb.audit.switch import init, off, on, status
+    from agenttrace_nb.audit.timestamps import timestamp
     from agenttrace_nb.audit.verify import verify
     from agenttrace_nb.audit.witness import Witness, cosign, pin_from
 
@@ -48,6 +49,7 @@ __all__ = [
     "publish",
     "show",
     "status",
+    "timestamp",
     "verify",
 ]
 
@@ -72,6 +74,7 @@ _HOME_OF = {
     "publish": "repository",
     "show": "retrieve",
     "status": "switch",
+    "timestamp": "timestamps",
     "verify": "verify",
 }
 

@@ -42,6 +42,9 @@ def add_to(commands: Any) -> None:
     publish.add_argument("--remote", metavar="URL", help="and push it there")
     cosign = add("cosign", _cosign, "have its last checkpoint signed by a witness")
     cosign.add_argument("url")
+    stamp = add("timestamp", _timestamp, "have its last checkpoint stamped by a time stamp authority (RFC 3161)")
+    stamp.add_argument("url")
+    stamp.add_argument("--to", type=Path, metavar="FILE", help="write a copy of the stamp")
     _add_witness(add("witness", _witness, "be a witness for logs of others"))
     export = add("export", _export, "write an evidence bundle that can be verified without this software")
     export.add_argument("id", nargs="+", help="trace ids")
@@ -66,6 +69,12 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--witness", action="append", default=[], nargs=2, metavar=("URL", "KEY"), help="a witness, and its key"
+    )
+    parser.add_argument(
+        "--stamp", action="append", default=[], type=Path, metavar="FILE", help="a time stamp that was kept"
+    )
+    parser.add_argument(
+        "--tsa-root", action="append", default=[], type=Path, metavar="PEM", help="a trusted time stamp authority"
     )
     parser.add_argument("--live", metavar="URI", help="tracking URI of the MLflow to compare")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -139,7 +148,9 @@ def _verify(given: Any) -> int:
     if given.witness:
         origin = read_settings(audit_folder())["origin"]
         pins += [pin_from(url, Verifier.parse(key), origin) for url, key in given.witness]
-    report = verify(level=given.level, anchor=given.anchor, pins=pins, live=given.live)
+    report = verify(
+        level=given.level, anchor=given.anchor, pins=pins, live=given.live, stamps=given.stamp, tsa_roots=given.tsa_root
+    )
     if given.html is not None:
         given.html.write_text(report.to_html(), "utf-8")
     print(report.to_json() if given.json else report)
@@ -180,6 +191,13 @@ def _cosign(given: Any) -> int:
     from agenttrace_nb.audit.witness import cosign
 
     print(cosign(given.url), end="")
+    return 0
+
+
+def _timestamp(given: Any) -> int:
+    from agenttrace_nb.audit.timestamps import timestamp
+
+    print(timestamp(given.url, to=given.to))
     return 0
 
 

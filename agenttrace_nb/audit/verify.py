@@ -25,6 +25,8 @@ def verify(
     level: Literal["fast", "signatures", "full"] = "full",
     anchor: str | None = None,
     pins: Iterable[str | Path | Pin] = (),
+    stamps: Iterable[Path] = (),
+    tsa_roots: Iterable[Path] = (),
     live: str | None = None,
     folder: Path | None = None,
 ) -> Report:
@@ -40,6 +42,10 @@ def verify(
         keys, which is no protection against their holder.
     pins
         Earlier checkpoints from outside: files of notes, or lines as they are printed below a traced cell.
+    stamps
+        Time stamps that were kept outside, as `timestamp` writes them.
+    tsa_roots
+        Certificates of trusted time stamp authorities (PEM); with them, stamps kept in the vault are checked too.
     live
         Tracking URI of the MLflow whose rows are compared too.
     folder
@@ -72,6 +78,11 @@ def verify(
         examination.run(log.keys.content)
         report = examination.report
         check_pins(report, examination.tree, [Pin.of(pin) for pin in pins], examination.verifier)
+        if roots := list(tsa_roots):
+            from agenttrace_nb.audit.timestamps import check_stamps
+
+            kept = [data for kind, *_, data in log.vault.pins() if kind == "tsa"]
+            check_stamps(report, examination.tree, [*kept, *(path.read_bytes() for path in stamps)], roots)
         if live is not None:
             from agenttrace_nb.audit.live import compare
 
