@@ -257,7 +257,8 @@ class Store:
     def _rate_run(self, head: TraceHead, ok: bool, now_ms: int) -> None:  # noqa: FBT001 - what was said
         key = head.tags.get(names.RUN_KEY)
         found = self.find_runs(head.experiment_id, names.KEY, key) if key is not None else {}
-        for run_id in filter(None, [run_id for run_id, _ in found.values()] or [head.run_id]):
+        runs: list[str | None] = [run_id for run_id, _ in found.values()]
+        for run_id in filter(None, runs or [head.run_id]):
             self.log(run_id, [MetricPoint("success", float(ok), now_ms)], tags=success_tags(ok))
 
     # -- errors ------------------------------------------------------------------------------------------------

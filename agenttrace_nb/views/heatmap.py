@@ -29,6 +29,7 @@ CELL_PX = 62
 NAME_LIMIT = 60
 SHOWN_ROWS = 40
 _FAINT_OPACITY = 0.35
+_PALE, _ON_COLOUR = "#f4d8d5", "#2b2f36"
 
 
 def error_heatmap(
@@ -137,7 +138,7 @@ class Heatmap:
             return f"{self._about()}: none"
         width = max(len(self.rows), *(len(one_line(row, NAME_LIMIT)) for row in found.rows))
         heads = [one_line(column, NAME_LIMIT) for column in found.columns]
-        lines = [self._about(), self.rows.ljust(width) + "".join(f"  {head}" for head in heads)]
+        lines = [self._about(), self.rows.ljust(width) + "".join(f"  {head.rjust(6)}" for head in heads)]
         for row in found.rows:
             parts = [one_line(row, NAME_LIMIT).ljust(width)]
             for head, column in zip(heads, found.columns, strict=True):
@@ -159,11 +160,16 @@ class Heatmap:
         x = alt.X("column:N", sort=None, title=self.columns, axis=axis)
         y = alt.Y("row:N", sort=None, title=self.rows, axis=alt.Axis(labelLimit=240, domain=False, ticks=False))
         base = alt.Chart(style.rows(cells)).encode(x=x, y=y)
-        strength = alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.75]), legend=None)
-        squares = base.mark_rect(cornerRadius=3, fill=style.BAD).encode(
-            opacity=strength, tooltip=["row:N", "column:N", "runs:Q", "of:Q", alt.Tooltip("rate:Q", format=".0%")]
+        scale = alt.Scale(domain=[0, 1], range=[_PALE, style.BAD], interpolate="rgb")
+        squares = (
+            base.transform_filter("datum.runs > 0")
+            .mark_rect(cornerRadius=3)
+            .encode(
+                color=alt.Color("strength:Q", scale=scale, legend=None),
+                tooltip=["row:N", "column:N", "runs:Q", "of:Q", alt.Tooltip("rate:Q", format=".0%")],
+            )
         )
-        numbers = base.mark_text(fontSize=11).encode(text="shown:N")
+        numbers = base.mark_text(fontSize=11).encode(text="shown:N", color=alt.value(_ON_COLOUR))
         subtitle = f"runs with it, of those in the row; pale: fewer than {FEW_RUNS} runs"
         title = alt.TitleParams(self._about(), subtitle=subtitle)
         return as_picture(style.styled(alt.layer(squares, numbers).properties(title=title, **size)))
