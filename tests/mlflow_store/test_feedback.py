@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 def say(journal: Journal, uri: str, trace: Trace, **more: Any) -> None:
-    body = {"key": "k1", "trace_id": trace.trace_id, "span_id": None, "name": "error", "value": "wrong amount",
-            "comment": "290, not 300", "user": "me", "time_ns": time.time_ns(), "tracking_uri": uri, **more}  # fmt: skip
+    said = {"key": "k1", "span_id": None, "name": "error", "value": "wrong amount", "comment": "290, not 300"}
+    place = {"trace_id": trace.trace_id, "user": "me", "time_ns": time.time_ns(), "tracking_uri": uri}
+    body = {**said, **place, **more}
     journal.append(EventKind.FEEDBACK, body=body, urgent=True)
 
 
