@@ -14,6 +14,7 @@ from agenttrace_nb.journal.events import TABLES, Event, EventKind
 from agenttrace_nb.journal.file import ADD_EVENT, ADD_ITEM
 from agenttrace_nb.journal.place import SUFFIX, JournalError, Lease, owner_lock
 from agenttrace_nb.journal.read import JournalDamagedError, JournalReader
+from agenttrace_nb.journal.sealing import FOLLOWER, is_on
 from agenttrace_nb.journal.tail import read_tail, tail_path
 from agenttrace_nb.spans import Status
 
@@ -195,6 +196,8 @@ def remove_old(
         What was deleted.
     """
     gone = []
+    if is_on(folder):
+        delivered = (*delivered, FOLLOWER)  # what is to be sealed must have been
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if time.time_ns() - _last_write_ns(path) < keep_days * _DAY_NS:
             continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from audit.logs import new_log
-from mlflow_store.conftest import client, cwd, empty_database, stores, told, uri
+from mlflow_store.conftest import client, cwd, empty_database, shared_server, stores, told, uri
 
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.place import SUFFIX
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.audit.log import AuditLog
 
-__all__ = ["client", "cwd", "empty_database", "stores", "told", "uri"]
+__all__ = ["client", "cwd", "empty_database", "shared_server", "stores", "told", "uri"]
 
 
 @pytest.fixture

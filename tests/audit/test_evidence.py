@@ -97,12 +97,10 @@ def test_every_changed_file_of_a_bundle_is_found_also_with_its_digest_mended(tra
         at = original.find(b'"data": "') + 12 if path.name == "content.json" else len(original) // 2
         path.write_bytes(original[:at] + bytes([original[at] ^ 1]) + original[at + 1 :])
         tried += 1
-        if path.name != "SHA256SUMS":
-            assert not accepted(folder, log.anchor(), node=True), path
         if path.name not in FOR_PEOPLE | OTHER_FORMS:
             with_right_sums(folder)
-            if accepted(folder, log.anchor(), node=True):
-                missed.append(path.name)
+        if path.name != "SHA256SUMS" and accepted(folder, log.anchor(), node=True):
+            missed.append(path.name)
         path.write_bytes(original)
         with_right_sums(folder)
     print(f"{tried} files changed")

@@ -102,3 +102,27 @@ def test_rows_gone_or_put_in_are_found(sealed: AuditLog, uri: str) -> None:
     report = verify(folder=sealed.folder, live=uri)
     assert report.verdict is Verdict.INVALID
     assert "no rows of it any more" in str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_over_rest_contents_are_compared_and_index_columns_are_said_not_to_be(
+    journal, log: AuditLog, shared_server, cwd: Path, stores, told
+) -> None:
+    sealing.turn_on(journal.path.parent)
+    record_run(journal, "k1", shared_server.uri, cwd, booking(1), arch="a")
+    journal.flush()
+    seal_journal(journal.path, log)
+    with closing(TraceWriter(journal.path, stores, told.append)) as writer:
+        while writer.step(hurry=True):
+            pass
+        assert writer.is_done()
+    report = verify(folder=log.folder, live=shared_server.uri)
+    assert not report.findings
+    assert report.checks["traces in MLflow compared with what was sealed, over REST"] == 1
+    assert any("MLflow's search uses them" in what for what in report.not_seen)
+    with closing(sqlite3.connect(shared_server.folder / "server.db", isolation_level=None)) as db:
+        db.execute("UPDATE spans SET name = 'other' WHERE type = 'TOOL'")
+        assert not verify(folder=log.folder, live=shared_server.uri).findings, "published as not seen"
+        db.execute("UPDATE spans SET content = replace(content, 'Sunny', 'Rainy')")
+    assert verify(folder=log.folder, live=shared_server.uri).verdict is Verdict.INVALID

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from audit.logs import SEALING, new_log, run_draft
@@ -227,3 +228,51 @@ def test_whatever_was_acknowledged_before_a_kill_is_there(tmp_path, rounds):
     assert_sound(log)
     print(f"{acknowledged} acknowledged, {acknowledged} there, after {rounds} kills")
     assert acknowledged >= rounds
+
+
+# A process that is killed at one step of sealing: before it, or right after
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from audit.logs import run_draft
+from agenttrace_nb.audit import log as log_module
+from agenttrace_nb.audit.log import AuditLog
+from agenttrace_nb.audit.vault import Vault
+owner = {"Vault": Vault, "log": log_module}[sys.argv[1].split(".")[0]]
+name, when = sys.argv[1].split(".")[1], sys.argv[2]
+real = getattr(owner, name)
+def killed(*words, **named):
+    if when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(*words, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+log = AuditLog(Path(sys.argv[4]))
+setattr(owner, name, killed)
+log.append(run_draft(7))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["log.signed", "Vault.add_entry", "Vault.add_content", "Vault.add_source"])
+def test_a_kill_at_any_step_of_sealing_leaves_all_of_it_or_nothing(tmp_path, step, when):
+    log = new_log(tmp_path, runs=1)
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", KILLED_AT, step, when, tests, str(log.folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [entry.statement.kind for entry in assert_sound(log)] == ["genesis", "run"]
+    assert log.append(run_draft(7)).index == 2
+    assert log.read(2) is not None
+    assert_sound(log)
+
+
+def test_a_full_disk_is_an_error_and_no_half_of_an_entry(tmp_path):
+    log = new_log(tmp_path, runs=1)
+    (pages,) = log.vault.db.execute("PRAGMA page_count").fetchone()
+    log.vault.db.execute(f"PRAGMA max_page_count = {pages}")
+    big = Draft(kind="run", subject="x", parts=[("info", os.urandom(200_000))])
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        log.append(big)
+    log.vault.db.execute("PRAGMA max_page_count = 1000000")
+    assert log.append(big).index == 2
+    assert_sound(log)

@@ -22,6 +22,7 @@ from agenttrace_nb.journal.follow import Follower
 from agenttrace_nb.journal.place import JournalError, Lease, LeaseTakenError, owner_lock
 from agenttrace_nb.journal.read import JournalDamagedError, JournalReader, JournalVersionError
 from agenttrace_nb.journal.recover import Closed, close_interrupted, remove_old
+from agenttrace_nb.journal.sealing import turn_on
 from agenttrace_nb.spans import Status
 
 if TYPE_CHECKING:
@@ -248,6 +249,17 @@ def test_an_old_journal_that_all_followers_have_read_is_deleted_with_all_its_fil
     assert remove_old(tmp_path, keep_days=7) == [old]
     assert [f.name for f in tmp_path.iterdir() if f.name.startswith("old.")] == []
     assert other.exists()
+
+
+def test_with_the_audit_log_on_a_journal_is_kept_until_it_is_sealed(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "one.journal")
+    deliver(path, *FOLLOWERS)
+    age(path, 8)
+    turn_on(tmp_path)
+    assert remove_old(tmp_path, keep_days=7) == []
+    deliver(path, "audit")
+    age(path, 8)
+    assert remove_old(tmp_path, keep_days=7) == [path]
 
 
 def test_a_journal_that_is_not_old_is_kept(tmp_path: Path) -> None:
