@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import recorded
+from agenttrace_nb.audit.canon import canonical
 from agenttrace_nb.audit.content import ContentError
 from agenttrace_nb.audit.envelope import Envelope
 from agenttrace_nb.audit.place import AuditError
@@ -172,9 +173,19 @@ def _attributes_differ(record: SpanRecord, now: SpanRecord) -> Iterator[str]:
         if name == names.TRACE and before is not None and after is not None:
             if _without_run(before) == _without_run(after):
                 continue
-        elif before is not None and after in (before, recorded.as_stored(before)):
+        elif before is not None and after is not None and _same(recorded.as_stored(before), after):
             continue
         yield f"span {record.span_id}: {name} was {_what(before, after)}"
+
+
+def _same(before: str, after: str) -> bool:
+    """Tell whether two texts are the same, or JSON of the same value: over REST, MLflow writes it anew."""
+    if before == after:
+        return True
+    try:
+        return canonical(json.loads(before)) == canonical(json.loads(after))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _what(before: str | None, after: str | None) -> str:
