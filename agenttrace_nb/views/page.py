@@ -96,7 +96,8 @@ def page(run: CellRun | Trace, traces: Sequence[Trace]) -> str:
             css=bundle("trace_view.css"),
             twin=static_twin(run, feed.rows),
             data={"agtr-frame": base64.b64encode(feed.snapshot()).decode()},
-            scripts=(bundle("trace_page.js"),),
+            # The first is there when the second looks for it.
+            scripts=(bundle("trace_panels.js"), bundle("trace_page.js")),
         )
     )
 

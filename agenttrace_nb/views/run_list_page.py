@@ -44,8 +44,8 @@ def list_page(found: TraceSet) -> str:
             css=bundle("trace_view.css") + bundle("run_list.css"),
             twin=static_list(listed),
             data={name: base64.b64encode(frame).decode() for name, frame in data.items()},
-            # The first makes the view of one run known to the second.
-            scripts=(bundle("trace_page.js"), bundle("run_list_page.js")),
+            # The first two make the view of one run known to the third.
+            scripts=tuple(bundle(f"{name}.js") for name in ("trace_panels", "trace_page", "run_list_page")),
         )
     )
 

@@ -34,19 +34,24 @@ class BesideTwin(anywidget.AnyWidget):
 class TraceWidget(BesideTwin):
     """Shows one run while it goes on and after it.
 
-    Frames go to the browser as messages. The synced state is one number, which is turned into a frame with everything
+    Frames go to the browser as messages, and so does the code of all panels but the tree: what is synced travels with
+    every view and is saved with it, so it is no more than the base of the view. The synced state is one number, which is turned into a frame with everything
     whenever a browser asks for it: when it first opens, after a reload of the page, and when widget state is saved.
     """
 
     _esm = traitlets.Unicode(bundle("trace_view.js")).tag(sync=True)
     _css = traitlets.Unicode(bundle("trace_view.css")).tag(sync=True)
     _snapshot = traitlets.Int(0).tag(sync=True, to_json=_encoded)
+    # Read with the base, which takes no other panels than its own.
+    _panels = bundle("trace_panels.js").encode()
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         self._search = ContentSearch(feed, self.send)
         super().__init__()
         self.on_msg(self._hear)
+        # Unasked: a kernel that runs a cell could not be asked.
+        self._send_panels()
 
     def send_patch(self, data: bytes) -> None:
         """Send a frame."""
@@ -61,11 +66,16 @@ class TraceWidget(BesideTwin):
         kind = content.get("kind")
         if kind == "resync":
             self.send_patch(self.feed.snapshot())
+        elif kind == "code":
+            self._send_panels()
         elif kind == "want":
             for row in content.get("rows", [])[:50]:
                 self._send_content(int(row))
         elif kind == "search":
             self._search.ask(int(content["id"]), str(content["text"])[:SEARCH_LIMIT_CHARACTERS])
+
+    def _send_panels(self) -> None:
+        self.send({"kind": "code"}, [self._panels])
 
     def _send_content(self, row: int) -> None:
         pieces = self.feed.content(row)

@@ -1,5 +1,6 @@
 // The widget model (anywidget's AFM interface, nothing else of the host) to a store.
 
+import { take } from "./panels/arrival";
 import { type Answer, RunStore } from "./store";
 
 /** What is used of the host's model. */
@@ -15,6 +16,7 @@ export function connect(model: Model): { store: RunStore; disconnect: () => void
   const store = new RunStore(model.send ? (message) => model.send?.(message) : undefined);
   const onMessage = (message: Answer, buffers: DataView[]) => {
     if (message?.kind === "patch" && buffers[0]) store.receive(buffers[0]);
+    if (message?.kind === "code" && buffers[0]) void take(buffers[0] as DataView<ArrayBuffer>);
     if (message?.kind === "found" && buffers[0]) store.receiveFound(message.text, message.whole, buffers[0]);
     if (message?.kind === "payload" && buffers[0]) {
       const { buffer, byteOffset, byteLength } = buffers[0];

@@ -2,6 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { render } from "preact";
+import { dress } from "./panels/arrival";
 import type { RunStore } from "./store";
 import { followTheme } from "./theme";
 import { TraceView } from "./views/TraceView";
@@ -23,10 +24,12 @@ export function mount(element: HTMLElement, store: RunStore): () => void {
     const key = store.head.value?.key;
     if (key) element.classList.add(`agtr-live-${key}`);
   });
+  const dressed = effect(() => dress(element));
   element.addEventListener("keydown", keepKeys);
   render(<TraceView store={store} theme={theme} />, element);
   return () => {
     unmarked();
+    dressed();
     stop();
     element.removeEventListener("keydown", keepKeys);
     render(null, element);

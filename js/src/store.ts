@@ -10,6 +10,7 @@ export type Ask =
   | { kind: "want"; rows: number[] }
   | { kind: "search"; id: number; text: string }
   | { kind: "resync" }
+  | { kind: "code" }
   | Feedback;
 
 /** What the reader thinks of a step: sent only where the head says that it is stored. */
@@ -20,7 +21,8 @@ export type Feedback =
 export type Answer =
   | { kind: "payload"; row: number; part: number; parts: number }
   | { kind: "found"; id: number; text: string; whole: boolean }
-  | { kind: "patch" };
+  | { kind: "patch" }
+  | { kind: "code" };
 
 /** What the kernel found in contents. */
 export interface Found {
@@ -162,6 +164,11 @@ export class RunStore {
   /** Whether a run that should go on has gone silent. */
   silent(): boolean {
     return this.head.peek()?.ended === null && performance.now() - this.#heardAt > SILENCE_MS;
+  }
+
+  /** Asks for the code of the panels. */
+  wantPanels(): void {
+    this.#say({ kind: "code" });
   }
 
   #resync(): void {

@@ -11,12 +11,16 @@ const files = readdirSync(SOURCES, { recursive: true, encoding: "utf8" }).filter
 const FORBIDDEN =
   /innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|document\.write|DOMParser|srcdoc|\beval\b|new Function|setTimeout\("|\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|EventSource|\bimport\(|new Image\b|<(img|iframe|script|object|embed|video|audio|link|base|form)\b/;
 
+// The one module that is made of a text: the kernel sends it, as it sent the base. Its address is a blob of this page.
+const THE_PANELS = "      await import(address).finally(() => URL.revokeObjectURL(address));";
+
 describe("the sources", () => {
   it("are found", () => expect(files.length).toBeGreaterThan(30));
 
   it.each(files)("%s makes no markup of texts and asks for nothing", (name) => {
     const lines = readFileSync(SOURCES + name, "utf8").split("\n");
-    expect(lines.filter((line) => FORBIDDEN.test(line))).toEqual([]);
+    const found = lines.filter((line) => FORBIDDEN.test(line));
+    expect(found).toEqual(name === "panels/arrival.ts" ? [THE_PANELS] : []);
   });
 
   it("have links only to addresses that were looked at", () => {

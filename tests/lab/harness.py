@@ -49,6 +49,10 @@ BOOT = """async (source) => {
       this.show("a");
     },
     hear(message, data) { model.hear("msg:custom", message, [view(data)]); },
+    panels(text) {
+      const { buffer } = new TextEncoder().encode(text);
+      model.hear("msg:custom", { kind: "code" }, [new DataView(buffer)]);
+    },
   };
 }"""
 
@@ -81,8 +85,9 @@ class Harness:
         width: str = "auto",
         styles: bool = True,
         widget: str = "trace_view",
+        panels: bool = True,
     ) -> None:
-        """Put a widget on the page; its state is this frame."""
+        """Put a widget on the page; its state is this frame. The panels follow, as the kernel sends them."""
         look = {"light": json.dumps(not dark), "background": "#111" if dark else "#fff"}
         css = bundle(f"{widget}.css") if styles else ""
         self.page.set_content(PAGE.format(css=css, width=width, **look))
@@ -92,6 +97,14 @@ class Harness:
             answer = {"body": snapshot, "headers": {"access-control-allow-origin": "*"}}
             self.page.route(STATE_ADDRESS, lambda route: route.fulfill(**answer))
         self.page.evaluate("(address) => harness.start(address)", STATE_ADDRESS if snapshot is not None else None)
+        if panels and widget == "trace_view":
+            self.panels()
+
+    def panels(self) -> None:
+        """Send the panels as the kernel would, and wait until they are in place."""
+        self.page.evaluate("(text) => harness.panels(text)", bundle("trace_panels.js"))
+        self.page.wait_for_function("() => globalThis.agtrPanels")
+        self.settle()
 
     def add_styles(self) -> None:
         """Add the widget's styles, late."""

@@ -60,6 +60,7 @@ b = Build()
 b.add(SpanKind.TOOL, "large", 0, 1, content_in="x" * 2_500_000 + "the end")
 display_trace(b.close(1))
 """
+IDLE = "() => [...document.querySelectorAll('.jp-InputPrompt')].every((p) => !p.textContent.includes('*'))"
 # Four calls that repeat one another are one row.
 ROWS = 13
 NAMES = ["Planner", "travel-only", "gpt-4o-mini", "get_user", "gpt-4o-mini", "handoff", "Executor"]
@@ -86,7 +87,7 @@ def open_notebook(browser: Browser) -> Iterator[Open]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, lab: Server) -> Iterator[NotebookPage]:
     """One notebook for all tests that leave it as it is: opening one takes long."""
-    lab.write("shared.ipynb", notebook(IMPORT, PLAY.format(speed=1), LARGE, SLEEP))
+    lab.write("shared.ipynb", notebook(IMPORT, PLAY.format(speed=1), LARGE, SLEEP, PAUSE))
     with opened(browser, lab, "shared.ipynb") as shared:
         shared.run(0)
         yield shared
@@ -119,6 +120,19 @@ def test_the_tree_grows_while_a_cell_that_never_awaits_is_running(page: Notebook
     expect(view.locator("[role=row]")).to_have_count(ROWS)
     assert names(view)[:7] == NAMES
     assert not static_of(page).is_visible()
+
+
+def test_every_tab_opens_while_a_cell_that_never_awaits_is_running(page: NotebookPage) -> None:
+    page.run(4, wait=False)
+    view = view_of(page, 4)
+    expect(view.locator("[role=row]").first).to_be_visible(timeout=20_000)
+    for tab in ("Messages", "Graph", "Latency"):
+        view.get_by_role("tab", name=tab).click()
+        expect(view.locator(f".agtr-{tab.lower()}")).to_be_visible(timeout=2_000)
+    assert page.busy(), "the kernel could not have been asked"
+    expect(view.locator(".agtr-latency")).to_contain_text("Is worked out when the run ends")
+    page.page.wait_for_function(IDLE)
+    expect(view.locator(".agtr-latency")).not_to_contain_text("Is worked out when the run ends")
 
 
 def test_a_saved_notebook_is_small_and_shows_the_static_twin_alone_when_it_is_opened_without_a_kernel(

@@ -36,6 +36,14 @@ def test_a_page_opens_from_the_disk_and_asks_for_nothing(harness: Harness, tmp_p
     assert not harness.page.locator(".agtr-static").is_visible(), "the twin is for pages without scripts"
 
 
+def test_in_a_page_every_panel_is_there_without_a_kernel(harness: Harness, tmp_path: Path) -> None:
+    open_file(harness, write_page(tmp_path / "run.html", *planner_executor()))
+    for tab in ("Messages", "Graph", "Latency"):
+        harness.page.get_by_role("tab", name=tab).click()
+        expect(harness.page.locator(f".agtr-{tab.lower()}")).to_be_visible()
+    expect(harness.page.locator(".agtr-detail").get_by_role("button", name="JSON").first).to_be_visible()
+
+
 def test_without_scripts_a_page_shows_its_static_twin(browser: Browser, tmp_path: Path) -> None:
     with Harness.opened(browser, java_script_enabled=False) as harness:
         harness.page.goto(write_page(tmp_path / "run.html", *planner_executor()).as_uri())

@@ -16,6 +16,7 @@ from views.bus_source import Recorded
 from views.sample_runs import planner_executor
 from views.test_wire import decode
 
+from agenttrace_nb.views.bundles import bundle
 from agenttrace_nb.views.flusher import Flusher
 from agenttrace_nb.views.live import LiveView, display_trace, text_of
 
@@ -186,6 +187,25 @@ display_trace(b.close(6_000))
     assert "widget-view" in str(found[1]["content"]["data"])
     assert "running" not in found[0]["content"]["data"]["text/html"]
     assert "5,000 more steps" in found[2]["content"]["data"]["text/html"]
+
+
+@pytest.mark.kernel
+def test_the_panels_follow_the_first_frame_unasked_and_are_in_no_saved_state(kernel: Kernel) -> None:
+    found = messages(kernel, "display_trace(*planner_executor())")
+    at, opened = next((at, m) for at, m in enumerate(found) if m["type"] == "comm_open" and m["buffers"])
+    after = found[at + 1]
+    assert after["type"] == "comm_msg"
+    assert after["content"]["data"]["content"] == {"kind": "code"}
+    assert after["buffers"] == [bundle("trace_panels.js").encode()]
+    assert "agtr-said-line" in bundle("trace_panels.js")
+    assert "agtr-said-line" not in str(opened["content"]), "what is saved with the view"
+
+
+@pytest.mark.kernel
+def test_the_panels_come_again_when_a_page_asks(kernel: Kernel) -> None:
+    messages(kernel, PLAY.format(options="", speed=None))
+    (answer,) = messages(kernel, "view._widget._hear(None, {'kind': 'code'}, [])")
+    assert answer["buffers"] == [bundle("trace_panels.js").encode()]
 
 
 @pytest.mark.kernel

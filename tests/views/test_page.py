@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_it_holds_one_script_that_its_policy_allows_and_nothing_else() -> None:
+def test_it_holds_two_scripts_that_its_policy_allows_and_nothing_else() -> None:
     html = page(*planner_executor())
     scripts = re.findall(r"<script\b([^>]*)>(.*?)</script>", html, re.DOTALL)
-    assert [attributes.split('"')[1] for attributes, _ in scripts] == ["application/octet-stream", "module"]
-    digest = base64.b64encode(hashlib.sha256(scripts[1][1].encode()).digest()).decode()
+    assert [attributes.split('"')[1] for attributes, _ in scripts] == ["application/octet-stream", "module", "module"]
+    panels, base = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for _, text in scripts[1:])
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
     assert policy
     assert policy[1].replace("&#x27;", "'") == (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src 'sha256-{panels}' 'sha256-{base}'; style-src 'unsafe-inline'; "
         "base-uri 'none'; form-action 'none'"
     )
     assert not re.search(r"""(?:src|href)\s*=\s*["']?https?:|url\(""", html)
@@ -41,7 +41,7 @@ def test_it_holds_the_whole_run() -> None:
 
 def test_hostile_text_stays_inside_the_data() -> None:
     html = page(*hostile_run(large=True))
-    assert html.count("<script") == html.count("</script>") == 2
+    assert html.count("<script") == html.count("</script>") == 3
     assert "<img" not in html
     assert "<svg" not in html
     html.encode()

@@ -200,7 +200,7 @@ def test_a_page_holds_small_runs_whole_and_says_which_it_left_out(tmp_path: Path
 def test_a_page_allows_its_two_scripts_and_nothing_else() -> None:
     html = list_page(hostile())
     assert html.count("'sha256-".replace("'", "&#x27;")) == 2
-    assert html.count("<script") == html.count("</script>") == 2 + 1 + len(hostile())
+    assert html.count("<script") == html.count("</script>") == 3 + 1 + len(hostile())
 
 
 # ------------------------------------------------------------------------------------------------------- in a kernel
@@ -238,9 +238,10 @@ def test_the_widget_opens_runs_a_few_at_a_time_and_closes_them(kernel: Kernel) -
     messages(kernel, WIDGET)
     hear = "w._hear(None, {{'kind': '{}', 'row': {}}}, [])"
     found = messages(kernel, hear.format("open", 3))
-    (answer,) = (
+    code, answer = (
         m["content"]["data"]["content"] for m in found if m["content"].get("data", {}).get("method") == "custom"
     )
+    assert code == {"kind": "code"}, "the panels of the view"
     opened = [m["content"]["comm_id"] for m in found if m["type"] == "comm_open"]
     assert answer["kind"] == "opened"
     assert answer["model"] in opened

@@ -1,18 +1,17 @@
 // One thing that went in or out, with three ways to look at it: as it is meant, as JSON, as the exact text.
 
 import type { Signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { asItems, chat, earlier } from "../core/chat";
 import { parsedText, plainFields, toJson } from "../core/json";
 import { Chat } from "./Chat";
-import { Copy } from "./Copy";
+import { Frame } from "./Frame";
 import { JsonTree } from "./JsonTree";
 import { Data, Raw } from "./Value";
 
 export type Look = "read" | "json" | "raw";
 
-interface Props {
+export interface CardProps {
   title: string;
   value: unknown;
   /** What the reader chose last, for all cards. */
@@ -21,7 +20,7 @@ interface Props {
   folded?: boolean;
 }
 
-export function Card({ title, value, look, folded }: Props) {
+export function Card({ title, value, look, folded }: CardProps) {
   const parsed = useMemo(() => (typeof value === "string" ? parsedText(value) : value), [value]);
   const items = asItems(parsed);
   const looks: [Look, string][] = [];
@@ -69,26 +68,4 @@ function Read({
 }) {
   const said = useMemo(() => chat(items), [items]);
   return <Chat said={said} earlier={folded ? earlier(said) : 0} />;
-}
-
-interface FrameProps {
-  title: string;
-  copy: () => string;
-  bad?: boolean;
-  /** Beside the title. */
-  more?: ComponentChildren;
-  children: ComponentChildren;
-}
-
-export function Frame({ title, copy, bad, more, children }: FrameProps) {
-  return (
-    <section class={`agtr-card${bad ? " agtr-card-bad" : ""}`}>
-      <h4>
-        <span>{title}</span>
-        {more}
-        <Copy what={title} text={copy} label="copy" />
-      </h4>
-      <div class="agtr-card-body">{children}</div>
-    </section>
-  );
 }

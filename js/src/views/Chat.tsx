@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import type { Said } from "../core/chat";
 import { visible } from "../core/content";
-import { Data, Text } from "./Value";
+import { Text } from "./Text";
+import { Data } from "./Value";
 
 const FEW = 3;
 const STEP = 50;

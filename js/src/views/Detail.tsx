@@ -7,11 +7,14 @@ import { above } from "../core/failure";
 import { bytes, duration, grouped, usd } from "../core/format";
 import { toJson } from "../core/json";
 import { TOP } from "../core/table";
+import { panels } from "../panels/arrival";
 import { type DeclaredAgent, KINDS, STATUSES } from "../wire";
 import { Acts } from "./Acts";
-import { Card, type Look } from "./Card";
+import type { CardProps, Look } from "./Card";
 import { Failure } from "./Failure";
+import { Frame } from "./Frame";
 import type { ViewState } from "./state";
+import { Text } from "./Text";
 
 const TURN = KINDS.indexOf("turn");
 const KIND_NAMES: Record<string, string> = { llm: "LLM call", mcp: "MCP" };
@@ -114,6 +117,18 @@ function Fetch({ view, row, content }: { view: ViewState; row: number; content: 
         {size} {fate}.
       </p>
     </>
+  );
+}
+
+// Until the cards that read what they show are here: the exact text.
+function Card(props: CardProps) {
+  const Full = panels.value?.Card;
+  if (Full) return <Full {...props} />;
+  const text = typeof props.value === "string" ? props.value : toJson(props.value);
+  return (
+    <Frame title={props.title} copy={() => text}>
+      <Text text={text} />
+    </Frame>
   );
 }
 

@@ -5,9 +5,9 @@ import { type SpanErrorContent, visible } from "../core/content";
 import { began, repeated, told } from "../core/failure";
 import { duration } from "../core/format";
 import { KINDS } from "../wire";
-import { Frame } from "./Card";
+import { Frame } from "./Frame";
 import type { ViewState } from "./state";
-import { Text } from "./Value";
+import { Text } from "./Text";
 
 const FEW = 5;
 const FIRST_LIMIT = 4_000;

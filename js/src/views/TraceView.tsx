@@ -2,18 +2,17 @@
 
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { panels, refused } from "../panels/arrival";
 import type { RunStore } from "../store";
 import type { PageTheme } from "../theme";
 import { Bar } from "./Bar";
 import { Detail } from "./Detail";
-import { Graph } from "./Graph";
 import { Grid } from "./Grid";
 import { Head, Notices } from "./Head";
 import { Help } from "./Help";
-import { Latency } from "./Latency";
-import { Messages } from "./Messages";
-import { Minimap } from "./Minimap";
 import { ROW_PX, ViewState } from "./state";
+
+const UNASKED_MS = 500;
 
 let views = 0;
 
@@ -24,6 +23,13 @@ export function TraceView({ store, theme }: { store: RunStore; theme: PageTheme 
   useEffect(() => view.followTime(), [view]);
   useEffect(() => view.showFailure(), [view]);
   useEffect(() => view.search.follow(), [view]);
+  const more = panels.value;
+  useEffect(() => {
+    // They come unasked where a run begins; a page that was loaded again has missed them.
+    if (more) return;
+    const timer = setTimeout(() => store.wantPanels(), UNASKED_MS);
+    return () => clearTimeout(timer);
+  }, [more, store]);
   if (!store.head.value) {
     return <div class="agtr-empty">{store.problem.value ?? "Waiting for the first step"}</div>;
   }
@@ -34,7 +40,7 @@ export function TraceView({ store, theme }: { store: RunStore; theme: PageTheme 
       <Notices view={view} />
       <Bar view={view} id={id} field={field} />
       <Main view={view} id={id} theme={theme} />
-      {view.tab.value === "tree" && <Minimap view={view} theme={theme} />}
+      {more && view.tab.value === "tree" && <more.Minimap view={view} theme={theme} />}
       {view.help.value && <Help view={view} id={id} />}
     </div>
   );
@@ -62,16 +68,20 @@ function Main({ view, id, theme }: { view: ViewState; id: string; theme: PageThe
 
 // The panel beside the detail: all four choose steps, and the detail shows the one that is chosen.
 function Panel({ view, id, theme }: { view: ViewState; id: string; theme: PageTheme }) {
-  switch (view.tab.value) {
-    case "messages":
-      return <Messages view={view} />;
-    case "graph":
-      return <Graph view={view} />;
-    case "latency":
-      return <Latency view={view} />;
-    default:
-      return <Grid view={view} id={id} theme={theme} />;
-  }
+  const { tab, store } = view;
+  const more = panels.value;
+  if (tab.value === "tree") return <Grid view={view} id={id} theme={theme} />;
+  if (!more) return <Missing store={store} />;
+  const One = { messages: more.Messages, graph: more.Graph, latency: more.Latency }[tab.value];
+  return <One view={view} />;
+}
+
+function Missing({ store }: { store: RunStore }) {
+  const fate = store.connected.value
+    ? "comes when the kernel answers"
+    : "was not kept here. A page that to_html writes has it";
+  const why = refused.value && `could not be loaded: ${refused.value}`;
+  return <p class="agtr-panel agtr-empty" role="status">{`This part of the view ${why ?? fate}.`}</p>;
 }
 
 /** Keys that mean the same wherever the focus is in the view, but where one types. */

@@ -1,14 +1,10 @@
 // A value in the detail pane: text, fields or JSON. Nothing in it is ever interpreted.
 
-import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { visible } from "../core/content";
-import { grouped } from "../core/format";
 import { isItem, kindOf, type Plain, parsedText, plainFields, toJson } from "../core/json";
 import { JsonTree } from "./JsonTree";
-
-const FIRST_LIMIT = 2_000;
-const MORE = 50_000;
+import { Text } from "./Text";
 
 /** Text as text, short plain fields as a list, anything else as a tree. */
 export function Data({ value }: { value: unknown }) {
@@ -22,29 +18,6 @@ export function Data({ value }: { value: unknown }) {
     <JsonTree value={value} />
   ) : (
     <Text text={String(value)} />
-  );
-}
-
-export function Text({ text, first = FIRST_LIMIT }: { text: string; first?: number | undefined }) {
-  const limit = useSignal(first);
-  if (text === "") return <p class="agtr-hint">empty text</p>;
-  return (
-    <>
-      <pre class="agtr-text" dir="auto">
-        {visible(text.slice(0, limit.value))}
-      </pre>
-      {text.length > limit.value && (
-        <button
-          type="button"
-          class="agtr-link"
-          onClick={() => {
-            limit.value = Math.min(limit.value * 10, limit.value + MORE);
-          }}
-        >
-          more of {grouped(text.length)} characters
-        </button>
-      )}
-    </>
   );
 }
 
