@@ -34,9 +34,11 @@ class BesideTwin(anywidget.AnyWidget):
 class TraceWidget(BesideTwin):
     """Shows one run while it goes on and after it.
 
-    Frames go to the browser as messages, and so does the code of all panels but the tree: what is synced travels with
-    every view and is saved with it, so it is no more than the base of the view. The synced state is one number, which is turned into a frame with everything
+    Frames go to the browser as messages. The synced state is one number, which is turned into a frame with everything
     whenever a browser asks for it: when it first opens, after a reload of the page, and when widget state is saved.
+
+    What is synced travels with every view and is saved with it. So `_esm` is no more than the base of the view: the
+    code of all panels but the tree follows in a message.
     """
 
     _esm = traitlets.Unicode(bundle("trace_view.js")).tag(sync=True)

@@ -78,9 +78,7 @@ def test_where_the_panels_never_come_the_view_says_so_and_what_has_them(harness:
     harness.page.evaluate("() => harness.show('a')")
     harness.patch(sample())
     harness.page.get_by_role("tab", name=tab).click()
-    expect(panel(harness)).to_have_text(
-        "This part of the view was not kept here. A page that to_html writes has it."
-    )
+    expect(panel(harness)).to_have_text("This part of the view was not kept here. A page that to_html writes has it.")
     harness.page.get_by_role("tab", name="Tree").click()
     expect(harness.grid).to_be_visible()
 
@@ -89,9 +87,7 @@ def test_panels_of_another_version_are_not_used(harness: Harness) -> None:
     harness.start(sample(), panels=False)
     harness.page.get_by_role("tab", name="Graph").click()
     harness.page.evaluate("() => harness.panels('(globalThis.agtrPanels??={}).old=()=>{throw 1}')")
-    expect(panel(harness)).to_have_text(
-        "This part of the view could not be loaded: the kernel has another version."
-    )
+    expect(panel(harness)).to_have_text("This part of the view could not be loaded: the kernel has another version.")
 
 
 def test_panels_that_are_no_code_are_refused_in_words(harness: Harness) -> None:
