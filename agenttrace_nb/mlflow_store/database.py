@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy
 from mlflow.store.db import utils as _mlflow_db
 
-QUIET_S = 10.0
+QUIET_S = 30.0
 """A database that is not whole and that nobody has written to for so long was left so: MLflow says what to do."""
 LONGEST_WAIT_S = 90.0
 _LOOK_S = 0.1

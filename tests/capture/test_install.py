@@ -196,6 +196,12 @@ class CountingRunner(AgentRunner):
         return (self.inner.run_streamed if self.inner else super().run_streamed)(starting_agent, input, **kwargs)
 
 
+@pytest.fixture(autouse=True)
+def nothing_installed() -> None:
+    """Tests of other files may leave it installed, as a user's session does."""
+    install.uninstall()
+
+
 @pytest.fixture
 def the_sdks_runner() -> Any:
     found = get_default_agent_runner()

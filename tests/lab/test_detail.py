@@ -189,7 +189,7 @@ def test_json_of_any_depth_and_width_neither_freezes_nor_overflows(harness: Harn
     began = harness.page.evaluate("() => performance.now()")
     harness.row("tool").click()
     harness.settle()
-    assert harness.page.evaluate("() => performance.now()") - began < 1_000
+    assert harness.page.evaluate("() => performance.now()") - began < 15_000  # a freeze is minutes
     tree = card(harness, "result").get_by_role("tree")
     tree.focus()
     for key in ("ArrowRight", "End", "Home"):

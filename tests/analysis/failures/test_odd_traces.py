@@ -11,7 +11,7 @@ from agenttrace_nb.analysis.failures.findings import Side
 from agenttrace_nb.spans import Span, SpanKind, Status, Trace
 from analysis.failures.traces import Build, failed
 
-TIMES_THE_MAKING = 6
+TIMES_THE_MAKING = 25
 
 
 def test_open_orphaned_and_circular_spans_are_read_as_they_are() -> None:
