@@ -112,6 +112,7 @@ def show(what: Run | Trace | str) -> None:
         what.show()
         return
     from agenttrace_nb.analysis.search import load
+    from agenttrace_nb.tracing.feedback import take
     from agenttrace_nb.views.live import display_trace
 
-    display_trace(load(what) if isinstance(what, str) else what)
+    display_trace(load(what) if isinstance(what, str) else what, feedback=take)

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb import config
 from agenttrace_nb.journal.append import process_journal
@@ -18,6 +18,11 @@ from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.mlflow_store.attributes import own_trace_id
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.tracing import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agenttrace_nb.spans import Span
 
 COMMENT_CHARACTERS = 4_000
 CATEGORY_CHARACTERS = 200
@@ -84,6 +89,29 @@ def report_error(
     """
     _check("category", category or None, str, "a word or two, such as 'wrong amount'")
     _say(trace, "error", " ".join(category.split())[:CATEGORY_CHARACTERS], span_id, comment)
+
+
+def take(span: Span, said: Mapping[str, Any]) -> None:
+    """Take in what the reader of a view thinks of a step; of a trace's first step: of the whole trace.
+
+    Parameters
+    ----------
+    span
+        The step.
+    said
+        ``kind`` (rate or report), ``ok`` or ``category``, and ``comment``, from the browser.
+
+    Raises
+    ------
+    OptionError
+        If a value is not allowed.
+    """
+    span_id = span.span_id if span.parent_id is not None else None
+    comment = said.get("comment") or None
+    if said["kind"] == "rate":
+        rate(span.trace_id, said.get("ok"), span_id=span_id, comment=comment)  # type: ignore[arg-type] # checked there
+    else:
+        report_error(span.trace_id, span_id=span_id, category=said.get("category") or "", comment=comment)
 
 
 def _say(given: Any, name: str, value: bool | str, span_id: str | None, comment: str | None) -> None:  # noqa: FBT001 - what is said

@@ -206,10 +206,11 @@ class Run:
 
     def show(self) -> None:
         """Show the run once more, below the current cell."""
+        from agenttrace_nb.tracing.feedback import take
         from agenttrace_nb.views.live import display_trace
 
         live = self._started()
-        display_trace(live.run, live.traces)
+        display_trace(live.run, live.traces, feedback=take)
 
     def text(self) -> str:
         """Return the call tree as text."""
@@ -326,12 +327,14 @@ class Run:
     def _show_live(self) -> None:
         if self._settings.live is False:
             return
+        from agenttrace_nb.tracing.feedback import take
         from agenttrace_nb.views.live import LiveView
 
         def show() -> None:
             self._view = LiveView(
-                self._started(), deterministic=self._settings.deterministic, run_id=self._run_id_if_known
-            )
+                self._started(), deterministic=self._settings.deterministic, run_id=self._run_id_if_known,
+                feedback=take,
+            )  # fmt: skip
             self._view.show()
 
         self._harmless("the live view", show)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agenttrace_nb.views import payloads, wire
 from agenttrace_nb.views.content import gist
@@ -16,7 +16,7 @@ from agenttrace_nb.views.stored import where
 from agenttrace_nb.views.timings import timings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agenttrace_nb.spans import CellRun, Span, Trace
     from agenttrace_nb.views.headline import Headline
@@ -82,6 +82,7 @@ class Feed:
         self.rows = Rows()
         self.notes: list[str] = []
         self.run_id: Callable[[], str | None] = lambda: None
+        self.feedback: Callable[[Span, Mapping[str, Any]], None] | None = None
         """Tells the id of the MLflow run once it is known."""
         self._source = source
         self._keep_all = keep_all
@@ -201,13 +202,23 @@ class Feed:
         self._timings_new = False
         self._head_sent = head
 
+    def take_feedback(self, row: int, said: Mapping[str, Any]) -> str | None:
+        """Hand on what the reader thinks of a row; return why that was not possible, in words."""
+        if self.feedback is None or not 0 <= row < len(self.rows):
+            return "nobody takes ratings here"
+        try:
+            self.feedback(self.rows.spans[row], said)
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return None
+
     def _head(self) -> dict[str, object]:
         run = self.run
         place = where(run, self.run_id())
         if place and self._keep_all:
             place.pop("command", None)  # a page is read on other machines too
         known = wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes, mlflow=place)
-        return {**known, **self._more_head}
+        return {**known, **({"feedback": True} if self.feedback else {}), **self._more_head}
 
     def _frame(self, *, base: int, seq: int, head: dict[str, object], kept: dict[int, bytes] | None = None) -> bytes:
         everything = base == 0

@@ -16,11 +16,11 @@ from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.text import terminal_columns, text_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from agenttrace_nb.journal.live import LiveFold
-    from agenttrace_nb.spans import CellRun
+    from agenttrace_nb.spans import CellRun, Span
     from agenttrace_nb.views.widget import TraceWidget
 
 SHOW_WORK_S = 0.2
@@ -46,6 +46,8 @@ class LiveView:
         Show the live widget; without it there is the static twin alone.
     run_id
         Tells the id of the MLflow run once it is known, without waiting.
+    feedback
+        Takes what the reader thinks of a step; without it the view says how else to rate.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class LiveView:
         deterministic: bool = False,
         widget: bool = True,
         run_id: Callable[[], str | None] | None = None,
+        feedback: Callable[[Span, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._live = live
         self._feed = Feed(live)
         if run_id is not None:
             self._feed.run_id = run_id
+        self._feed.feedback = feedback
         self._deterministic = deterministic
         self._with_widget = widget and not deterministic
         self._widget: TraceWidget | None = None
@@ -169,7 +173,12 @@ def _import_widget() -> None:
         import agenttrace_nb.views.widget  # noqa: F401 - for its effect
 
 
-def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -> None:
+def display_trace(
+    run: CellRun | Trace,
+    traces: Sequence[Trace] | None = None,
+    *,
+    feedback: Callable[[Span, Mapping[str, Any]], None] | None = None,
+) -> None:
     """Show a run or a trace as it stands: static twin and widget in a notebook, text in a terminal.
 
     Parameters
@@ -178,9 +187,12 @@ def display_trace(run: CellRun | Trace, traces: Sequence[Trace] | None = None) -
         A cell run, or a trace.
     traces
         The run's traces; for a trace it is the trace itself.
+    feedback
+        As in `LiveView`.
     """
     traces = traces if traces is not None else [run] if isinstance(run, Trace) else []
     feed = Feed(Finished(run, traces))
+    feed.feedback = feedback
     if not in_kernel(shell()):
         feed.pull(work_s=0)
         write_text(text_tree(run, feed.rows, columns=terminal_columns()))

@@ -75,6 +75,9 @@ class TraceWidget(BesideTwin):
                 self._send_content(int(row))
         elif kind == "search":
             self._search.ask(int(content["id"]), str(content["text"])[:SEARCH_LIMIT_CHARACTERS])
+        elif kind in ("rate", "report"):
+            row = int(content["row"])
+            self.send({"kind": "said", "row": row, "problem": self.feed.take_feedback(row, content)})
 
     def _send_panels(self) -> None:
         self.send({"kind": "code"}, [self._panels])

@@ -18,6 +18,7 @@ export function connect(model: Model): { store: RunStore; disconnect: () => void
     if (message?.kind === "patch" && buffers[0]) store.receive(buffers[0]);
     if (message?.kind === "code" && buffers[0]) void take(buffers[0] as DataView<ArrayBuffer>);
     if (message?.kind === "found" && buffers[0]) store.receiveFound(message.text, message.whole, buffers[0]);
+    if (message?.kind === "said") store.said.value = message;
     if (message?.kind === "payload" && buffers[0]) {
       const { buffer, byteOffset, byteLength } = buffers[0];
       store.receiveContent(

@@ -21,6 +21,7 @@ export type Feedback =
 export type Answer =
   | { kind: "payload"; row: number; part: number; parts: number }
   | { kind: "found"; id: number; text: string; whole: boolean }
+  | { kind: "said"; row: number; problem: string | null }
   | { kind: "patch" }
   | { kind: "code" };
 
@@ -51,6 +52,8 @@ export class RunStore {
   /** Counts changes of `found`. */
   readonly finds = signal(0);
   readonly problem = signal<string | undefined>(undefined);
+  /** What became of the last rating or report; without `problem` while the kernel has not answered. */
+  readonly said = signal<{ row: number; problem?: string | null } | undefined>(undefined);
 
   #contents = new Contents(this.table.payloads);
   #seq = 0;
@@ -151,6 +154,7 @@ export class RunStore {
 
   /** Hands on what the reader thinks of a step. */
   say(message: Feedback): void {
+    this.said.value = { row: message.row };
     this.#say(message);
   }
 

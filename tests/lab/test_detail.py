@@ -236,19 +236,6 @@ def test_an_error_says_what_lay_behind_it_where_it_began_and_who_was_told(harnes
     assert harness.chosen() == "book"
 
 
-def test_ratings_say_why_they_cannot_be_given_yet(harness: Harness) -> None:
-    harness.start(failing())
-    button = harness.detail.get_by_role("button", name="rate good")
-    reason = harness.detail.get_by_text("Ratings are stored by at.rate, which this version does not have yet")
-    assert not reason.is_visible()
-    button.focus()
-    expect(reason).to_be_visible()
-    expect(button).to_have_attribute("aria-disabled", "true")
-    expect(button).to_have_accessible_description("Ratings are stored by at.rate, which this version does not have yet")
-    button.click(force=True)
-    assert harness.sent() == []
-
-
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "sqlite:///mlflow.db"])
 def test_a_run_leads_to_mlflow(harness: Harness, uri: str) -> None:
     run, traces = planner_executor()

@@ -10,6 +10,7 @@ import agenttrace_nb as at
 from agenttrace_nb.config import OptionError
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.tracing import feedback
+from agenttrace_nb.views.feed import Feed, Finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,4 +68,34 @@ def test_what_is_not_allowed_is_named_and_not_recorded(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         call()
+    assert said == []
+
+
+def test_what_is_said_in_the_view_of_a_step_is_of_that_step_and_of_the_first_of_all(said: list[dict[str, Any]]) -> None:
+    feed = Feed(Finished(TRACE, [TRACE]))
+    feed.feedback = feedback.take
+    feed.pull()
+    last = len(feed.rows) - 1
+    assert feed.take_feedback(0, {"kind": "rate", "row": 0, "ok": True}) is None
+    assert feed.take_feedback(last, {"kind": "report", "row": last, "category": "rude", "comment": ""}) is None
+    assert [(b["span_id"], b["name"], b["value"], b["comment"]) for b in said] == [
+        (None, "rating", True, None), (TRACE.spans[last].span_id, "error", "rude", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong", "told"),
+    [
+        (0, {"kind": "rate", "ok": "yes"}, "ok='yes' is not allowed"),
+        (0, {"kind": "report"}, "category=None is not allowed"),
+        (99, {"kind": "rate", "ok": True}, "nobody takes ratings here"),
+    ],
+)
+def test_what_a_view_may_not_say_is_answered_in_words(
+    row: int, wrong: dict[str, Any], told: str, said: list[dict[str, Any]]
+) -> None:
+    feed = Feed(Finished(TRACE, [TRACE]))
+    feed.feedback = feedback.take
+    feed.pull()
+    assert told in str(feed.take_feedback(row, wrong))
     assert said == []

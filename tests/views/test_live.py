@@ -219,6 +219,8 @@ def test_the_widget_answers_what_the_browser_asks(kernel: Kernel) -> None:
     assert answer == {"kind": "payload", "row": 5, "part": 0, "parts": 1}
     assert b"mia_li_3668" in found[0]["buffers"][0]
     assert messages(kernel, ask.format(kind="dance", rows=[])) == []
+    (said,) = messages(kernel, "view._widget._hear(None, {'kind': 'rate', 'row': 5, 'ok': True}, [])")
+    assert said["content"]["data"]["content"] == {"kind": "said", "row": 5, "problem": "nobody takes ratings here"}
 
 
 @pytest.mark.kernel

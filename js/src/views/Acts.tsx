@@ -1,21 +1,29 @@
 // Below the cards: what the reader thinks of a step, and where the run is in MLflow.
 
+import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { addresses } from "../core/mlflow";
 import { Copy } from "./Copy";
 import type { ViewState } from "./state";
 
-const NOT_YET = "Ratings are stored by at.rate, which this version does not have yet";
+const ELSEWHERE = "Rate it in the notebook: at.rate(trace, True), at.report_error(trace, category=\u2026)";
 
 let acts = 0;
 
 export function Acts({ view, row, traceId }: { view: ViewState; row: number; traceId: string | undefined }) {
   const id = useMemo(() => `agtr-acts-${++acts}`, []);
-  const able = view.store.head.value?.feedback === true && view.store.connected.value;
+  const asking = useSignal(-1);
+  const { store } = view;
+  const able = store.head.value?.feedback === true && store.connected.value;
   const offers: [string, () => void][] = [
-    ["rate good", () => view.store.say({ kind: "rate", row, ok: true })],
-    ["rate bad", () => view.store.say({ kind: "rate", row, ok: false })],
-    ["report an error\u2026", () => view.store.say({ kind: "report", row })],
+    ["rate good", () => store.say({ kind: "rate", row, ok: true })],
+    ["rate bad", () => store.say({ kind: "rate", row, ok: false })],
+    [
+      "report an error\u2026",
+      () => {
+        asking.value = row;
+      },
+    ],
   ];
   return (
     <footer class="agtr-acts">
@@ -26,7 +34,7 @@ export function Acts({ view, row, traceId }: { view: ViewState; row: number; tra
           class="agtr-act"
           aria-disabled={!able}
           aria-describedby={able ? undefined : id}
-          title={able ? undefined : NOT_YET}
+          title={able ? undefined : ELSEWHERE}
           onClick={() => able && act()}
         >
           {name}
@@ -35,10 +43,58 @@ export function Acts({ view, row, traceId }: { view: ViewState; row: number; tra
       <Mlflow view={view} traceId={traceId} />
       {!able && (
         <span id={id} class="agtr-reason">
-          {NOT_YET}
+          {ELSEWHERE}
         </span>
       )}
+      {able && asking.value === row && <Report view={view} row={row} asking={asking} />}
+      <Said view={view} row={row} />
     </footer>
+  );
+}
+
+function Report({ view, row, asking }: { view: ViewState; row: number; asking: Signal<number> }) {
+  const send = (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const [category, comment] = ["category", "comment"].map((name) => String(form.get(name) ?? "").trim());
+    if (!category) return;
+    view.store.say({ kind: "report", row, category, comment });
+    asking.value = -1;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") asking.value = -1;
+    event.stopPropagation();
+  };
+  return (
+    <form class="agtr-report" onSubmit={send} onKeyDown={onKeyDown}>
+      <input
+        name="category"
+        required
+        maxLength={200}
+        aria-label="Kind of error"
+        placeholder="kind, such as wrong amount"
+      />
+      <input
+        name="comment"
+        maxLength={4000}
+        aria-label="More about it"
+        placeholder="more about it (optional)"
+      />
+      <button type="submit" class="agtr-act">
+        report
+      </button>
+    </form>
+  );
+}
+
+function Said({ view, row }: { view: ViewState; row: number }) {
+  const said = view.store.said.value;
+  if (said?.row !== row) return null;
+  const { problem } = said;
+  return (
+    <span role="status" class={problem ? "agtr-said-so agtr-bad" : "agtr-said-so"}>
+      {problem === undefined ? "sent; kept when the kernel answers" : (problem ?? "kept; it goes to MLflow")}
+    </span>
   );
 }
 
