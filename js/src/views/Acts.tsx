@@ -1,7 +1,7 @@
 // Below the cards: what the reader thinks of a step, and where the run is in MLflow.
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { addresses } from "../core/mlflow";
 import { Copy } from "./Copy";
 import type { ViewState } from "./state";
@@ -52,38 +52,32 @@ export function Acts({ view, row, traceId }: { view: ViewState; row: number; tra
   );
 }
 
+// No form element: a form can send itself somewhere.
 function Report({ view, row, asking }: { view: ViewState; row: number; asking: Signal<number> }) {
-  const send = (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    const [category, comment] = ["category", "comment"].map((name) => String(form.get(name) ?? "").trim());
-    if (!category) return;
-    view.store.say({ kind: "report", row, category, comment });
+  const kind = useRef<HTMLInputElement>(null);
+  const more = useRef<HTMLInputElement>(null);
+  const send = () => {
+    const category = kind.current?.value.trim();
+    if (!category) {
+      kind.current?.focus();
+      return;
+    }
+    view.store.say({ kind: "report", row, category, comment: more.current?.value.trim() });
     asking.value = -1;
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") asking.value = -1;
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement) send();
     event.stopPropagation();
   };
   return (
-    <form class="agtr-report" onSubmit={send} onKeyDown={onKeyDown}>
-      <input
-        name="category"
-        required
-        maxLength={200}
-        aria-label="Kind of error"
-        placeholder="kind, such as wrong amount"
-      />
-      <input
-        name="comment"
-        maxLength={4000}
-        aria-label="More about it"
-        placeholder="more about it (optional)"
-      />
-      <button type="submit" class="agtr-act">
+    <div class="agtr-report" role="group" aria-label="Report an error" onKeyDown={onKeyDown}>
+      <input ref={kind} maxLength={200} aria-label="Kind of error" placeholder="kind, such as wrong amount" />
+      <input ref={more} maxLength={4000} aria-label="More about it" placeholder="more about it (optional)" />
+      <button type="button" class="agtr-act" onClick={send}>
         report
       </button>
-    </form>
+    </div>
   );
 }
 
