@@ -62,7 +62,7 @@ function Report({ view, row, asking }: { view: ViewState; row: number; asking: S
       kind.current?.focus();
       return;
     }
-    view.store.say({ kind: "report", row, category, comment: more.current?.value.trim() });
+    view.store.say({ kind: "report", row, category, comment: more.current?.value.trim() ?? "" });
     asking.value = -1;
   };
   const onKeyDown = (event: KeyboardEvent) => {
