@@ -6,13 +6,19 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import loopback_only
 import pytest
 from requirements_met import in_ci
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # Nothing of these may reach a test from the outside: they would change what is tested or send it somewhere.
 FOREIGN_PREFIXES = ("MLFLOW_", "DATABRICKS_", "OPENAI_", "ANTHROPIC_", "OTEL_")
+
+MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 
 # A dead port of this machine, as proxy: kernels and servers that tests start cannot reach others either.
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -35,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "JUPYTER_DATA_DIR": str(folder / "jupyter-data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "jupyter-runtime"),
         "JUPYTER_PLATFORM_DIRS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **MLFLOW_SETTINGS,
         "DO_NOT_TRACK": "1",
         "ANYWIDGET_HMR": "0",
         "HTTP_PROXY": DEAD_PROXY,
@@ -46,6 +52,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     (folder / "state").mkdir()
     loopback_only.install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """After each file, forget what MLflow was told in it: MLflow notes that in the environment, for all that follow."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in MLFLOW_SETTINGS]:
+            del os.environ[name]
+        os.environ |= MLFLOW_SETTINGS
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

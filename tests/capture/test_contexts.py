@@ -155,8 +155,8 @@ async def test_a_synchronous_tool_that_outlives_its_cancelled_run_ends_too(tmp_p
     @function_tool
     def stubborn() -> str:
         """Work on whatever happens."""
-        began.set()
         with custom_span("work"):
+            began.set()
             go_on.wait(20)
         return "done"
 
