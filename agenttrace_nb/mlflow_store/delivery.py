@@ -236,7 +236,7 @@ class Delivery:
 
     def _changed_environment(self) -> dict[str, str | None]:
         """Return what was set since: credentials are often set in a cell, after the process has started."""
-        now = {name: value for name, value in os.environ.items() if name.upper().startswith(_ENVIRONMENT)}
+        now = {name: value for name, value in _variables().items() if name.upper().startswith(_ENVIRONMENT)}
         changed: dict[str, str | None] = {n: v for n, v in now.items() if self._sent_environment.get(n) != v}
         changed |= dict.fromkeys(self._sent_environment.keys() - now.keys())
         self._sent_environment = now
@@ -283,9 +283,15 @@ def _close(pipe: IO[str] | None) -> None:
             pipe.close()
 
 
+def _variables() -> dict[str, str]:
+    """Return the variables of the environment; the user's code may set and delete some at this moment."""
+    found = ((name, os.environ.get(name)) for name in list(os.environ))
+    return {name: value for name, value in found if value is not None}
+
+
 def _environment() -> dict[str, str]:
     """Return the environment of the writing process: ours, and a way to this package if it is not installed."""
-    environment = dict(os.environ)
+    environment = _variables()
     here = str(Path(__file__).resolve().parents[2])
     if here not in {*site.getsitepackages(), site.getusersitepackages()}:
         known = [p for p in environment.get("PYTHONPATH", "").split(os.pathsep) if p]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import UserDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -224,3 +225,16 @@ def test_the_next_start_delivers_what_an_earlier_process_left(
     assert eventually(lambda: written(mlflow.MlflowClient(uri))[0]["open"].info.status == "KILLED")
     assert eventually(lambda: len(written(mlflow.MlflowClient(uri))[1]) == 2)
     shutil.rmtree(left.path.parent / "none", ignore_errors=True)
+
+
+class Fleeting(UserDict[str, str]):
+    """Variables one of which is gone when it is asked for: the user's code deletes it at that moment."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self.data, "AGENTTRACE_GONE", "MLFLOW_GONE"])
+
+
+def test_a_variable_that_is_deleted_meanwhile_does_no_harm(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", Fleeting({"PATH": "here", "MLFLOW_X": "1"}))
+    assert delivery_module._environment()["PATH"] == "here"
+    assert Delivery(journal.path)._changed_environment() == {"MLFLOW_X": "1"}
