@@ -236,11 +236,11 @@ def test_a_traced_cell_within_a_traced_cell_is_a_run_within_a_run(shell: Interac
 
 
 def test_the_run_knows_its_cell(shell: InteractiveShell, engine: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/user/work/rebooking.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/notebooks/rebooking.ipynb")
     shell.run_cell("pass", store_history=True)
     shell.run_cell("%%trace_agents\na = 1\n", store_history=True, cell_id="cell-7")
     assert engine.run.options["cell"] == CellInfo(
-        notebook="/home/user/work/rebooking.ipynb",
+        notebook="/notebooks/rebooking.ipynb",
         cell_id="cell-7",
         execution_count=2,
         source_hash=source_hash("a = 1"),

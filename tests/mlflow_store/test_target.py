@@ -32,23 +32,23 @@ def test_the_default_is_mlflows_own(tmp_path: Path, folder: str, monkeypatch: py
 
 def test_an_option_comes_before_mlflow_and_mlflow_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment")
-    assert target.tracking_uri("/work") == "http://environment"
+    assert target.tracking_uri("/projects") == "http://environment"
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", "http://set")
-    assert target.tracking_uri("/work") == "http://set"
-    assert target.tracking_uri("/work", "http://option") == "http://option"
+    assert target.tracking_uri("/projects") == "http://set"
+    assert target.tracking_uri("/projects", "http://option") == "http://option"
 
 
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ("sqlite:///runs.db", "sqlite:////work/runs.db"),
+        ("sqlite:///runs.db", "sqlite:////projects/runs.db"),
         ("sqlite:////data/runs.db", "sqlite:////data/runs.db"),
         ("postgresql://host/db", "postgresql://host/db"),
         ("databricks", "databricks"),
     ],
 )
 def test_a_relative_database_is_found_from_any_folder(given: str, found: str) -> None:
-    assert target.tracking_uri("/work", given) == found
+    assert target.tracking_uri("/projects", given) == found
 
 
 def test_the_experiment_is_the_option_the_active_one_or_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
