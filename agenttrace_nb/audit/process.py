@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -19,11 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.place import AuditError, audit_folder
+from agenttrace_nb.journal import companion
+from agenttrace_nb.journal.companion import close_if_orphan
 from agenttrace_nb.journal.follow import FollowerBusyError
-from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
+from agenttrace_nb.journal.place import LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Sequence
 
     from agenttrace_nb.audit.log import AuditLog
@@ -80,7 +82,9 @@ class Sealing:
     def _serve(self) -> None:
         try:
             with self.path.with_suffix(".audit.log").open("a", encoding="utf-8") as log:
-                process = self._process = _start(self.path, log)
+                process = self._process = companion.start(
+                    "agenttrace_nb.audit", self.path, str(audit_folder()), log=log
+                )
         except OSError as error:
             self._say(f"The process that seals the audit log cannot be started ({error}). What is traced is kept.")
             return
@@ -101,23 +105,6 @@ def sealing_of(journal_path: Path, say: Callable[[str], None]) -> Sealing:
     if journal_path not in _sealings:
         _sealings[journal_path] = Sealing(journal_path, say)
     return _sealings[journal_path]
-
-
-def _start(journal: Path, log: Any) -> subprocess.Popen[str]:
-    """Start the sealing process: not in the kernel's process group, so that an interrupt is not for it too."""
-    package = str(Path(__file__).resolve().parents[2])
-    known = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
-        [sys.executable, "-P", "-m", "agenttrace_nb.audit", str(journal.absolute()), str(audit_folder())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        cwd=journal.parent,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([*known, package])},
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )
 
 
 # ----------------------------------------------------------------------------------------------------- in the process
@@ -162,7 +149,7 @@ class _Process:
                     if time.monotonic() - self._published_at > PUBLISH_EVERY_S:
                         self._publish()
                     self._gone.wait(BUSY_S if sealer.has_open() else IDLE_S)
-            _close_if_orphan(self.path)
+            close_if_orphan(self.path)
             while self._step(sealer) and not sealer.is_at_end():
                 pass
 
@@ -224,20 +211,6 @@ def seal_orphans(log: AuditLog, say: Callable[[str], None], folder: Path | None 
             _log.warning("%s", path, exc_info=True)
             say(f"{path.name} was not sealed: {error}")
     return done
-
-
-def _close_if_orphan(path: Path) -> None:
-    """Close what is open as interrupted, if the kernel is gone and not just done with us."""
-    for _ in range(20):
-        try:
-            close_interrupted(path)
-        except LeaseTakenError:
-            time.sleep(BUSY_S)  # its end and the end of its lease are not one moment
-        except JournalError:
-            _log.warning("%s", path, exc_info=True)
-            return
-        else:
-            return
 
 
 def main(arguments: Sequence[str]) -> int:

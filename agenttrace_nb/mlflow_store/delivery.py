@@ -13,17 +13,17 @@ import itertools
 import json
 import logging
 import os
-import site
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from agenttrace_nb.journal import companion
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
 STARTS = 3
 """How often the process is started again if it ends before its time."""
@@ -79,6 +79,7 @@ class Delivery:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> delivery = Delivery(Path("20260101T000000-1-abc.journal"))
     >>> delivery.run_id("unknown", timeout_s=0) is None
     True
@@ -208,7 +209,7 @@ class Delivery:
     def _talk(self) -> None:
         """Start the process and talk to it until it ends or nothing more is wanted of it."""
         with self._log_path().open("a", encoding="utf-8") as log:
-            process = self._process = _start(self.path, log)
+            process = self._process = companion.start("agenttrace_nb.mlflow_store", self.path, log=log)
         self._launched.set()
         reader = threading.Thread(target=self._read, args=(process,), name="agenttrace-delivery-read", daemon=True)
         reader.start()
@@ -236,7 +237,7 @@ class Delivery:
 
     def _changed_environment(self) -> dict[str, str | None]:
         """Return what was set since: credentials are often set in a cell, after the process has started."""
-        now = {name: value for name, value in _variables().items() if name.upper().startswith(_ENVIRONMENT)}
+        now = {name: value for name, value in companion.variables().items() if name.upper().startswith(_ENVIRONMENT)}
         changed: dict[str, str | None] = {n: v for n, v in now.items() if self._sent_environment.get(n) != v}
         changed |= dict.fromkeys(self._sent_environment.keys() - now.keys())
         self._sent_environment = now
@@ -281,35 +282,3 @@ def _close(pipe: IO[str] | None) -> None:
     with contextlib.suppress(OSError):  # what was still in it has nobody to go to
         if pipe is not None:
             pipe.close()
-
-
-def _variables() -> dict[str, str]:
-    """Return the variables of the environment; the user's code may set and delete some at this moment."""
-    found = ((name, os.environ.get(name)) for name in list(os.environ))
-    return {name: value for name, value in found if value is not None}
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the writing process: ours, and a way to this package if it is not installed."""
-    environment = _variables()
-    here = str(Path(__file__).resolve().parents[2])
-    if here not in {*site.getsitepackages(), site.getusersitepackages()}:
-        known = [p for p in environment.get("PYTHONPATH", "").split(os.pathsep) if p]
-        environment["PYTHONPATH"] = os.pathsep.join([*known, here])
-    return environment
-
-
-def _start(journal: Path, log: Any) -> subprocess.Popen[str]:
-    """Start the writing process: not in the kernel's process group, so that an interrupt is not for it too."""
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
-        # -P: a file of the user's that is called like a module must not be imported
-        [sys.executable, "-P", "-m", "agenttrace_nb.mlflow_store", str(journal.absolute())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        cwd=journal.parent,
-        env=_environment(),
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )

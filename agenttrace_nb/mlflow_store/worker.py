@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.journal.companion import close_if_orphan
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted
@@ -105,7 +106,7 @@ class Worker:
                 self._answer(traces, messages)
                 if self._gone and not closed:
                     closed = True
-                    _close_if_orphan(self.path)
+                    close_if_orphan(self.path)
                     continue
                 if closed and self._is_over(traces, messages, feedback):
                     return
@@ -255,20 +256,6 @@ def _keep_writing(writers: Sequence[MessageRunWriter | FeedbackWriter], stop: th
                 _log.exception("%s", type(writer).__name__)
         if not busy:
             stop.wait(BUSY_S * 2)
-
-
-def _close_if_orphan(path: Path) -> None:
-    """Close what is open as interrupted, if the kernel is gone and not just done with us."""
-    for _ in range(20):
-        try:
-            close_interrupted(path)
-        except LeaseTakenError:
-            time.sleep(BUSY_S)  # its end and the end of its lease are not one moment
-        except JournalError:
-            _log.exception("%s", path)
-            return
-        else:
-            return
 
 
 def prepare_process() -> None:

@@ -20,6 +20,7 @@ from mlflow_store.journals import end_run, record_run, record_trace, say, start_
 from mlflow_store.samples import booking
 from mlflow_store.test_message_runs import written
 
+from agenttrace_nb.journal import companion
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.mlflow_store import delivery as delivery_module
 from agenttrace_nb.mlflow_store.delivery import Delivery
@@ -236,5 +237,5 @@ class Fleeting(UserDict[str, str]):
 
 def test_a_variable_that_is_deleted_meanwhile_does_no_harm(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", Fleeting({"PATH": "here", "MLFLOW_X": "1"}))
-    assert delivery_module._environment()["PATH"] == "here"
+    assert companion.variables()["PATH"] == "here"
     assert Delivery(journal.path)._changed_environment() == {"MLFLOW_X": "1"}
