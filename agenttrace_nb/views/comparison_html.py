@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.analysis.comparison.words import Word
@@ -12,10 +11,12 @@ from agenttrace_nb.views import comparison_charts as charts
 from agenttrace_nb.views.chart_style import svg
 from agenttrace_nb.views.comparison_cases import case_rows
 from agenttrace_nb.views.comparison_words import headline, how_to_read, name, sheets, tail_sheet
+from agenttrace_nb.views.plain_page import plain_page, write
 from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import altair as alt
 
@@ -52,28 +53,6 @@ _STYLE = (
 )
 _PICTURED_PAIRS = 12
 _LISTED_PAIRS = 60
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-body {{ margin: 0; padding: 24px; background: #fff; color: #1d2127; }}
-main {{ max-width: 1100px; margin: 0 auto; }}
-h1 {{ font: 600 20px/1.3 system-ui, sans-serif; margin: 0 0 12px; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e7e9ec; }} {dark} }}
-</style>
-</head>
-<body><main>
-<h1>{title}</h1>
-{inner}
-</main></body>
-</html>
-"""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def part(findings: Findings) -> str:
@@ -105,14 +84,12 @@ def page(findings: Findings) -> str:
     inner = _wrapped([*filter(None, parts), _notes(findings)])
     dark = "".join(f"{_OURS} .{kind} {{ color: {colour}; }}" for kind, (_, colour) in _COLOURS.items())
     title = f"Comparison by {name(findings.by)}"
-    return _PAGE.format(policy=escaped(_POLICY), title=escaped(title), inner=inner, dark=dark)
+    return plain_page(title, inner, dark=dark)
 
 
 def write_page(path: str | Path, findings: Findings) -> Path:
     """Write the page; return its absolute path."""
-    target = Path(path).expanduser().absolute()
-    target.write_text(page(findings), encoding="utf-8")
-    return target
+    return write(path, page(findings))
 
 
 def _wrapped(parts: list[str]) -> str:

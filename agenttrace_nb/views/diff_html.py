@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.analysis.trace_diff import Class
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.diff_text import SIGNS, deltas, differing, first, shown, summary, title, totals, words
+from agenttrace_nb.views.plain_page import plain_page, write
 from agenttrace_nb.views.safe_text import escaped, one_line, plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agenttrace_nb.analysis.trace_diff import Change, Step, StepDiff
 
 _OURS = ".agtr-diff.agtr-diff"
@@ -34,27 +36,6 @@ _STYLE = (
     f"{_OURS} del{{background:rgba({_TINTS['removed']},.3);text-decoration:line-through}}"
     f"{_OURS} ins{{background:rgba({_TINTS['added']},.3);text-decoration:none}}"
 )
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-body {{ margin: 0; padding: 24px; background: #fff; color: #1d2127; }}
-main {{ max-width: 1300px; margin: 0 auto; }}
-h1 {{ font: 600 20px/1.3 system-ui, sans-serif; margin: 0 0 12px; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e7e9ec; }} }}
-</style>
-</head>
-<body><main>
-<h1>{title}</h1>
-{inner}
-</main></body>
-</html>
-"""
 
 
 def part(found: StepDiff, limit: int = 400) -> str:
@@ -73,10 +54,7 @@ def part(found: StepDiff, limit: int = 400) -> str:
 
 def write_page(path: str | Path, found: StepDiff) -> Path:
     """Write the comparison as one HTML file; return its absolute path."""
-    target = Path(path).expanduser().absolute()
-    inner = part(found, limit=5_000)
-    target.write_text(_PAGE.format(title="Two traces, side by side", inner=inner), encoding="utf-8")
-    return target
+    return write(path, plain_page("Two traces, side by side", part(found, limit=5_000), width_px=1300))
 
 
 def _totals(found: StepDiff) -> str:

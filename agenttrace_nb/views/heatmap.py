@@ -14,6 +14,7 @@ from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.mlflow_store.feedback import read_reports
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.views import chart_style as style
+from agenttrace_nb.views.plain_page import plain_page, write
 from agenttrace_nb.views.safe_text import escaped, one_line
 
 if TYPE_CHECKING:
@@ -176,10 +177,7 @@ class Heatmap:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the heatmap as one HTML file that needs nothing else; return its absolute path."""
-        file = Path(path).expanduser().absolute()
-        head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>errors</title></head><body>\n'
-        file.write_text(f"{head}{style.svg(self.chart())}\n{self._repr_html_()}</body></html>\n", encoding="utf-8")
-        return file
+        return write(path, plain_page("Errors", f"{style.svg(self.chart())}\n{self._repr_html_()}"))
 
     def _datum(self, row: str, column: str) -> dict[str, Any]:
         cell = self._counted.cells[row, column]

@@ -95,6 +95,7 @@ def test_every_form_escapes_and_marks_small_numbers(tmp_path: Path) -> None:
     page = found.to_html(tmp_path / "errors.html").read_text("utf-8")
     assert "<b>rude" not in page
     assert "&lt;b&gt;rude" in page
+    assert "default-src &#x27;none&#x27;" in page
     assert "1 of 1 *" in page
     assert "2 of 8<" in page
     drawn = found.chart().to_dict()
