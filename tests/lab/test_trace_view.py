@@ -244,6 +244,27 @@ def test_while_it_goes_on_the_newest_row_stays_in_sight_until_the_reader_scrolls
     expect(harness.row("step 0")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("scrolled", [False, True])
+def test_a_run_that_ended_is_read_from_its_beginning_unless_the_reader_is_elsewhere(
+    harness: Harness, scrolled: bool
+) -> None:
+    b = Build()
+    run, traces = _alone(b, 1)
+    run.end_ns = None
+    for number in range(60):
+        b.add(SpanKind.TOOL, f"step {number}", number, number + 1)
+    harness.start(frame(run, traces))
+    harness.patch(frame(run, traces))
+    if scrolled:
+        harness.page.evaluate("() => { document.querySelector('.agtr-tree').scrollTop = 26 * 20 }")
+        harness.settle()
+    run.end_ns = run.start_ns + 61_000_000_000
+    harness.patch(frame(run, traces))
+    harness.settle()
+    expect(harness.row("step 25" if scrolled else "step 0")).to_be_in_viewport()
+    expect(harness.row("step 0" if scrolled else "step 25")).not_to_be_in_viewport()
+
+
 def test_a_lost_frame_is_noticed_and_healed(harness: Harness) -> None:
     recorded = Recorded(zero_ns=START_NS)
     feed = Feed(recorded.live)

@@ -61,6 +61,17 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
     noteScroll();
   }, [visible.length]);
 
+  // When it ends, it is read from its beginning; a step that failed is then brought in sight.
+  const ended = view.store.head.value?.ended !== null;
+  const began = useRef(!ended);
+  useLayoutEffect(() => {
+    if (ended && began.current && following.current && box.current) {
+      box.current.scrollTop = 0;
+      view.reveal.value = view.selected.peek();
+    }
+    began.current = !ended;
+  }, [ended]);
+
   useEffect(() => {
     const row = view.reveal.value;
     if (row < 0) return;
