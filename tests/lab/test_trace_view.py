@@ -253,8 +253,10 @@ def test_a_run_that_ended_is_read_from_its_beginning_unless_the_reader_is_elsewh
     run.end_ns = None
     for number in range(60):
         b.add(SpanKind.TOOL, f"step {number}", number, number + 1)
-    harness.start(frame(run, traces))
+        if number == 9:
+            harness.start(frame(run, traces))
     harness.patch(frame(run, traces))
+    expect(harness.row("step 59")).to_be_in_viewport()
     if scrolled:
         harness.page.evaluate("() => { document.querySelector('.agtr-tree').scrollTop = 26 * 20 }")
         harness.settle()
