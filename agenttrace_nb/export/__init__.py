@@ -1,1 +1,1 @@
-"""What is recorded, sent on: handlers that follow the journal to Grafana, Datadog, Splunk, Prometheus or your own code."""
+"""What is recorded, sent on: handlers that follow the journal to Grafana, Datadog, Splunk, Prometheus or yours."""

@@ -5,12 +5,13 @@ A handler only maps and sends. Reading on, waiting, trying again, redaction and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agenttrace_nb.spans import CellRun, Span, Trace
 
 API_VERSION = 1
@@ -103,7 +104,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misconfigured:
-    """Nothing will arrive until the user changes something (a token, an address); the handler pauses, nothing is lost."""
+    """Nothing will arrive until the user changes something, such as a token: the handler pauses, nothing is lost."""
 
     reason: str
 
@@ -125,7 +126,7 @@ class Context:
     content
         The level of content that it is sent; for targets whose format says so.
     resource
-        Attributes of this process: ``service.name``, ``service.instance.id`` (the journal's), ``host.name`` is left out.
+        Attributes of this process: ``service.name``, ``service.instance.id`` (the journal's).
     """
 
     name: str
