@@ -73,7 +73,7 @@ check-all: $(TEST_READY) lint types imports js bench ## every check, also the sl
 	@$(MAKE) --no-print-directory pytest
 
 pytest: $(TEST_READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS) --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests $(NOTEBOOKS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --durations=15 $(PYTEST_ARGS) --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests $(NOTEBOOKS)
 
 lint: $(TEST_READY) ## style of the Python files
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import loopback_only
+import processes_beside
 import pytest
 from requirements_met import in_ci
 
@@ -62,6 +63,17 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in MLFLOW_SETTINGS]:
             del os.environ[name]
         os.environ |= MLFLOW_SETTINGS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Put into the report of a test that failed what the processes beside it have to say."""
+    report = yield
+    if report.failed:
+        folders = (item.config.stash[_folder], item.config._tmp_path_factory.getbasetemp())
+        if said := processes_beside.what_they_say(folders, since=call.start - 120):
+            report.sections.append(("Processes beside the test", said))
+    return report
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

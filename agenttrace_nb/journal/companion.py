@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
+import signal
 import site
 import subprocess
 import sys
@@ -74,6 +76,12 @@ def _environment() -> dict[str, str]:
         known = [p for p in environment.get("PYTHONPATH", "").split(os.pathsep) if p]
         environment["PYTHONPATH"] = os.pathsep.join([*known, here])
     return environment
+
+
+def tell_where_on_signal() -> None:
+    """Have ``kill -USR1 PID`` write to this process's log what each of its threads is doing."""
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1)
 
 
 def close_if_orphan(journal: Path) -> None:

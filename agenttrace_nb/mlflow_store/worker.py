@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.companion import close_if_orphan
+from agenttrace_nb.journal.companion import close_if_orphan, tell_where_on_signal
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted
@@ -279,6 +279,7 @@ def prepare_process() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the writing process for one journal."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    tell_where_on_signal()
     prepare_process()
     lock = threading.Lock()
     # MLflow and its libraries may print: what the kernel reads is kept apart.
