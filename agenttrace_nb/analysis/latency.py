@@ -67,7 +67,9 @@ class Latency:
     def steps(self) -> pd.DataFrame:
         """One row for each span: its ids, ``kind``, ``name``, ``agent``, ``model``; its times.
 
-        ``duration_s``; ``self_s``, what it took by itself; ``critical_s``, how much of the critical path that is.
+        ``duration_s``; ``self_s``, what it took by itself; ``critical_s``, how much of the critical path that is;
+        ``slack_s``, how much later it could have ended without moving the end of the trace; ``split_s``, its equal
+        share of the time that it had together with steps beside it: each instant divided by how many ran then.
         """
         return latency_tables.of_steps(self._measured)
 
@@ -100,7 +102,7 @@ class Latency:
         that holds the others: the SDK, the caller's own code, or waiting. ``span_id`` is null between several steps
         at the top.
         """
-        return latency_tables.of_path(self._measured)
+        return latency_tables.of_path(self._measured, self.steps)
 
     @cached_property
     def savings(self) -> pd.DataFrame:

@@ -8,7 +8,7 @@ it seems to, so savings are rather too small than too large.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.spans import SpanKind
@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 WORK_LIMIT_STEPS = 500_000
 Group = tuple[str, str]
 """What a group of steps has in common: ``agent``, ``tool`` or ``model``, and its name."""
+
+
+@dataclass(slots=True)
+class _Bunch:
+    """Steps under one parent that overlap, or are held together by ones that do: waited for as a whole.
+
+    ``members`` are by start. Before each, ``heard[i]`` of ``ending``, the members by end, had ended; it began as much
+    after the last of them as to make, with what it took, ``taken[i]``. Empty where none had ended before another began.
+    """
+
+    members: list[int]
+    begin: int
+    end: int
+    ending: list[int] | None = None
+    heard: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
 
 
 class Replay:
@@ -43,74 +59,94 @@ class Replay:
     def __init__(self, steps: Steps) -> None:
         self.work = 0
         self._steps = steps
-        self._place = [-1] * (steps.whole + 1)
-        for place, step in enumerate(steps.order):
-            self._place[step] = place
-        self._bunches: dict[int, dict[int, list[int]] | None] = {}
+        # In the replay a step is known by its place in the order of reading: what holds it has a smaller one.
+        order = steps.order
+        self._place = place = [0] * (steps.whole + 1)
+        for at, step in enumerate(order, 1):
+            place[step] = at
+        self._up = [0, *(place[steps.parent[step]] for step in order)]
+        self._start = [steps.start[steps.whole], *(steps.start[step] for step in order)]
+        self._end = [steps.end[steps.whole], *(steps.end[step] for step in order)]
+        self._bunch = self._bunches()
 
     def saving(self, gone: Iterable[int]) -> int:
         """Return how many ns sooner the whole would end if these steps, with all that is in them, took no time."""
-        steps, gone = self._steps, set(gone)
-        touched = {steps.whole}
-        for step in gone:
-            above = step
+        up, start, end, bunch_of, place = self._up, self._start, self._end, self._bunch, self._place
+        absent = {place[step] for step in gone}
+        touched = {0}
+        for at in absent:
+            above = at
             while above not in touched:
                 touched.add(above)
-                above = steps.parent[above]
+                above = up[above]
         self.work += len(touched)
-        shorter: dict[int, int] = {}  # by how much, for each step that is
-        by_parent: dict[int, list[int]] = {}
-        for step in sorted(touched, key=self._place.__getitem__, reverse=True):
-            less = steps.took(step) if step in gone else self._less(step, by_parent.get(step, ()), shorter)
-            if less:
-                shorter[step] = less
-                by_parent.setdefault(steps.parent[step], []).append(step)
-        return shorter.get(steps.whole, 0)
+        shorter = dict.fromkeys(touched, 0)
+        changed: dict[int, dict[int, _Bunch]] = {}
+        for at in sorted(touched, reverse=True):
+            if at in absent:
+                less = end[at] - start[at]
+            else:
+                less = shorter[at]
+                if at in changed:  # bunches do not overlap, so what each gains adds up
+                    less += sum(self._gain(bunch, shorter) for bunch in changed[at].values())
+            shorter[at] = less
+            if less and at:
+                bunch = bunch_of.get(at)
+                if bunch is None:  # one after the other, as nearly always
+                    shorter[up[at]] += less
+                else:
+                    changed.setdefault(up[at], {})[bunch.begin] = bunch
+        return shorter[0]
 
-    def _less(self, step: int, changed: Sequence[int], shorter: Mapping[int, int]) -> int:
-        if not changed:
-            return 0
-        bunch_of = self._bunches_in(step)
-        if bunch_of is None:  # one after the other, as nearly always
-            return sum(shorter[child] for child in changed)
-        # Bunches of siblings do not overlap: each is waited for as a whole, so what each gains adds up.
-        bunches = {id(bunch_of[child]): bunch_of[child] for child in changed}
-        return sum(self._gain(bunch, shorter) for bunch in bunches.values())
-
-    def _bunches_in(self, step: int) -> dict[int, list[int]] | None:
-        if step in self._bunches:
-            return self._bunches[step]
-        start, end = self._steps.start, self._steps.end
-        children = self._steps.below[step]
-        found: dict[int, list[int]] | None = None
-        if any(end[one] > start[other] for one, other in pairwise(children)):
-            found, reach = {}, start[children[0]]
+    def _bunches(self) -> dict[int, _Bunch]:
+        found: dict[int, _Bunch] = {}
+        start, end, place = self._start, self._end, self._place
+        for inner in self._steps.below.values():
+            if len(inner) < 2:  # noqa: PLR2004 - alone, or given up to the top
+                continue
             bunch: list[int] = []
-            for child in children:
-                if start[child] >= reach:
-                    bunch = []
-                bunch.append(child)
-                found[child] = bunch
-                reach = max(reach, end[child])
-        self._bunches[step] = found
+            begin = reach = start[place[inner[0]]]
+            for at in (*map(place.__getitem__, inner), 0):
+                if at == 0 or start[at] >= reach:
+                    if len(bunch) > 1:
+                        found.update(dict.fromkeys(bunch, _Bunch(bunch, begin, reach)))
+                    bunch, begin, reach = [], start[at], end[at]
+                bunch.append(at)
+                reach = max(reach, end[at])
         return found
 
-    def _gain(self, bunch: list[int], shorter: Mapping[int, int]) -> int:
-        self.work += len(bunch)
-        if len(bunch) == 1:
-            return shorter[bunch[0]]
-        start, end = self._steps.start, self._steps.end
-        ending = sorted(bunch, key=end.__getitem__)
+    def _gain(self, bunch: _Bunch, shorter: Mapping[int, int]) -> int:
+        self.work += len(bunch.members)
+        if bunch.ending is None:
+            self._hear(bunch)
+        if not bunch.heard:
+            end = self._end
+            return bunch.end - max([end[at] - shorter.get(at, 0) for at in bunch.members])
         new_end: dict[int, int] = {}
-        before = after = start[bunch[0]]  # the last end that a step could have waited for: recorded, and anew
-        at = 0
-        for step in bunch:
-            while end[ending[at]] <= start[step] and ending[at] in new_end:
-                before = max(before, end[ending[at]])
-                after = max(after, new_end[ending[at]])
-                at += 1
-            new_end[step] = after + (start[step] - before) + self._steps.took(step) - shorter.get(step, 0)
-        return end[ending[-1]] - max(after, *new_end.values())
+        latest = after = bunch.begin  # the last end that a step could have waited for
+        told, ending = 0, bunch.ending or []
+        for at, heard, taken in zip(bunch.members, bunch.heard, bunch.taken, strict=True):
+            while told < heard:
+                after = max(after, new_end[ending[told]])
+                told += 1
+            new_end[at] = ended = after + taken - shorter.get(at, 0)
+            latest = max(latest, ended)
+        return bunch.end - latest
+
+    def _hear(self, bunch: _Bunch) -> None:
+        start, end = self._start, self._end
+        bunch.ending = ending = sorted(bunch.members, key=end.__getitem__)
+        if end[ending[0]] > start[bunch.members[-1]]:
+            return
+        begun: set[int] = set()
+        before, told = bunch.begin, 0
+        for at in bunch.members:
+            while end[ending[told]] <= start[at] and ending[told] in begun:
+                before = max(before, end[ending[told]])
+                told += 1
+            begun.add(at)
+            bunch.heard.append(told)
+            bunch.taken.append(end[at] - before)
 
 
 def groups_of(spans: Sequence[Span]) -> dict[Group, list[int]]:

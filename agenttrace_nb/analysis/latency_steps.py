@@ -94,27 +94,29 @@ def lay_out(starts: Sequence[int], ends: Sequence[int | None], parents: Sequence
     (10, 10)
     """
     whole = len(starts)
-    by_end = sorted(range(whole), key=lambda i: starts[i] if ends[i] is None else ends[i])  # type: ignore[arg-type, return-value]
-    by_start = sorted(by_end, key=starts.__getitem__)
+    known = [s if e is None or e < s else e for s, e in zip(starts, ends, strict=True)]
+    by_start = sorted(sorted(range(whole), key=known.__getitem__), key=starts.__getitem__)
     below: dict[int, list[int]] = {}
     parent = [whole if above == TOP else above for above in parents]
     for step in by_start:
         below.setdefault(parent[step], []).append(step)
     order = _reading(below, parent, whole)
-    # As far as each is known to have gone.
-    known = [s if e is None or e < s else e for s, e in zip(starts, ends, strict=True)]
-    for step in reversed(order):
-        above = parent[step]
-        if above != whole and ends[above] is None and known[step] > known[above]:
-            known[above] = known[step]
+    if None in ends:  # as far as each is known to have gone
+        for step in reversed(order):
+            above = parent[step]
+            if above != whole and ends[above] is None and known[step] > known[above]:
+                known[above] = known[step]
     tops = below.get(whole, [])
     start = [*starts, min((starts[top] for top in tops), default=0)]
     end = [*known, max((known[top] for top in tops), default=0)]
     for step in order:
         above = parent[step]
         low, high = start[above], end[above]
-        start[step] = min(max(start[step], low), high)
-        end[step] = min(max(end[step], start[step]), high)
+        # Without min and max: half the time, and every step comes by here.
+        begun, over = start[step], end[step]
+        if begun < low or over > high:
+            start[step] = begun = low if begun < low else min(begun, high)
+            end[step] = begun if over < begun else min(over, high)
     ended = [e is not None for e in ends]
     return Steps(whole, [*parent, TOP], start, end, [*ended, all(ended[top] for top in tops)], below, order)
 
@@ -217,8 +219,9 @@ def _by_end(steps: Steps, step: int) -> list[int]:
     # A moment holds nobody up. Of those that end together the longest comes first, at the end of the list.
     start, end = steps.start, steps.end
     lasting = [child for child in steps.below[step] if start[child] < end[child]]
-    lasting.reverse()
-    lasting.sort(key=end.__getitem__)
+    if len(lasting) > 1:
+        lasting.reverse()
+        lasting.sort(key=end.__getitem__)
     return lasting
 
 

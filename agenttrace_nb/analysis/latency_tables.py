@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.analysis.latency_slack import equal_split, slack
 from agenttrace_nb.analysis.latency_steps import concurrency
 from agenttrace_nb.spans import NS_PER_S, SpanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -32,12 +33,14 @@ _COUNTS = ("n", "traces", "on_path")
 
 def of_steps(measured: Measured) -> pd.DataFrame:
     """Return one row for each span."""
-    rows = [
-        {**_named(span), "duration_s": span.duration_s, "self_s": _seconds(own), "critical_s": _seconds(critical)}
-        for _, of in measured
-        for span, own, critical in zip(of.spans, of.self_ns, of.critical_ns, strict=True)
-    ]
-    return _frame(rows, (*_NAMED, "duration_s", "self_s", "critical_s"))
+    times: dict[str, list[float | None]] = {name: [] for name in ("self_s", "critical_s", "slack_s", "split_s")}
+    for _, of in measured:
+        times["self_s"] += map(_seconds, of.self_ns)
+        times["critical_s"] += map(_seconds, of.critical_ns)
+        times["slack_s"] += map(_seconds, slack(of.steps))
+        times["split_s"] += map(_seconds, equal_split(of.steps))
+    spans = [span for _, of in measured for span in of.spans]
+    return _columns({**_named(spans), "duration_s": [span.duration_s for span in spans], **times})
 
 
 def of_traces(measured: Measured) -> pd.DataFrame:
@@ -45,21 +48,33 @@ def of_traces(measured: Measured) -> pd.DataFrame:
     return _frame([_trace_row(trace, of) for trace, of in measured], _TRACE)
 
 
-def of_path(measured: Measured) -> pd.DataFrame:
-    """Return one row for each piece of the critical paths."""
-    rows = [
-        {
-            **(_named(of.spans[piece.step]) if piece.step != of.steps.whole else {}),
-            "trace_id": trace.trace_id,
-            "start_s": _seconds(piece.start_ns - of.path[0].start_ns),
-            "critical_s": _seconds(piece.end_ns - piece.start_ns),
-            "share": (piece.end_ns - piece.start_ns) / of.total_ns if of.total_ns else None,
-            WAITING: of.waits(piece.step),
-        }
-        for trace, of in measured
-        for piece in of.path
-    ]
-    return _frame(rows, (*_NAMED, "start_s", "critical_s", "share", WAITING))
+def of_path(measured: Measured, steps: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each piece of the critical paths; ``steps`` are those of `of_steps`."""
+    rows: list[int] = []
+    ids: list[str] = []
+    starts: list[float] = []
+    took: list[float] = []
+    shares: list[float | None] = []
+    waiting: list[bool] = []
+    first = 0
+    for trace, of in measured:
+        whole, total = of.steps.whole, of.total_ns
+        waits = [of.waits(step) for step in range(whole + 1)] if of.path else []
+        begin = of.path[0].start_ns if of.path else 0
+        ids += [trace.trace_id] * len(of.path)
+        for step, start_ns, end_ns in of.path:
+            rows.append(first + step if step != whole else -1)
+            starts.append((start_ns - begin) / NS_PER_S)
+            took.append((end_ns - start_ns) / NS_PER_S)
+            shares.append((end_ns - start_ns) / total if total else None)
+            waiting.append(waits[step])
+        first += whole
+    table = _columns({"start_s": starts, "critical_s": took, "share": shares, WAITING: waiting})
+    for at, name in enumerate(_NAMED):
+        # Arrow takes nothing from an empty column, not even what is to be null.
+        table.insert(at, name, steps[name].array.take(rows, allow_fill=True) if rows else steps[name].array[:0])
+    table["trace_id"] = _columns({"trace_id": ids})["trace_id"]
+    return table
 
 
 def of_self_time(measured: Measured, steps: pd.DataFrame) -> pd.DataFrame:
@@ -123,11 +138,9 @@ def spearman(measured: pd.DataFrame) -> float | None:
     return float(ranks["duration_s"].corr(ranks["tool_s"]))
 
 
-def _named(span: Span) -> dict[str, Any]:
-    return {
-        "trace_id": span.trace_id, "span_id": span.span_id, "kind": span.kind.value, "name": span.name,
-        "agent": span.agent, "model": span.model,
-    }  # fmt: skip
+def _named(spans: Sequence[Span]) -> dict[str, list[Any]]:
+    kinds = {kind: kind.value for kind in SpanKind}
+    return {name: [getattr(s, name) for s in spans] for name in _NAMED} | {"kind": [kinds[s.kind] for s in spans]}
 
 
 def _trace_row(trace: Trace, of: Timed) -> dict[str, Any]:
@@ -164,21 +177,24 @@ def _interval(values: Sequence[float], cases: Sequence[str]) -> tuple[float | No
     return found.low, found.high
 
 
-def _seconds(ns: int | None) -> float | None:
+def _seconds(ns: float | None) -> float | None:
     return None if ns is None else ns / NS_PER_S
 
 
 def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    return _columns({name: [row.get(name) for row in rows] for name in columns})
+
+
+def _columns(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    import numpy as np
     import pandas as pd
 
-    kinds = {
-        name: "string"
-        if name in _TEXTS
-        else "Int64"
-        if name in _COUNTS
-        else "boolean"
-        if name == WAITING
-        else "Float64"
-        for name in columns
-    }
-    return pd.DataFrame(list(rows), columns=list(columns)).astype(kinds)
+    def column(name: str, found: Sequence[Any]) -> Any:
+        if name in _TEXTS:
+            return pd.array(found, dtype="string")
+        if name in _COUNTS or name == WAITING:
+            return pd.array(found, dtype="Int64" if name in _COUNTS else "boolean")
+        known = [None if value is pd.NA else value for value in found]
+        return pd.array(np.array(known, dtype=np.float64), dtype="Float64")  # None becomes NaN, and that NA
+
+    return pd.DataFrame({name: column(name, found) for name, found in columns.items()})

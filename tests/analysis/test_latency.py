@@ -19,6 +19,7 @@ from views.sample_runs import Build, planner_executor
 import agenttrace_nb as at
 from agenttrace_nb.analysis.latency_measure import timed
 from agenttrace_nb.analysis.latency_savings import Replay, outermost, savings
+from agenttrace_nb.analysis.latency_slack import equal_split, slack
 from agenttrace_nb.analysis.latency_steps import TOP, Steps, concurrency, critical_path, lay_out, on_path, self_times
 from agenttrace_nb.config import OptionError
 from agenttrace_nb.journal.append import Journal
@@ -114,6 +115,24 @@ def test_a_step_waits_for_all_siblings_that_had_ended_before_it() -> None:
     assert replay.saving([names.index(n) for n in ("b", "x")]) == 6, "then starts at 7: a still has to be waited for"
 
 
+def test_slack_and_equal_split_of_the_worked_example() -> None:
+    _, steps = laid_out(EXAMPLES["parallel children"][0])
+    assert slack(steps) == [0, 3, 0, 5]
+    split = equal_split(steps)
+    assert split == pytest.approx([10, 13 / 6, 31 / 6, 2 / 3], abs=1e-9)
+    assert sum(split[1:]) == pytest.approx(8, abs=1e-9)
+
+
+def test_the_slack_of_a_step_includes_that_of_what_holds_it() -> None:
+    names, steps = laid_out([
+        ("root", None, 0, 20), ("slow", "root", 0, 18), ("quick", "root", 0, 10),
+        ("a", "quick", 1, 4), ("b", "quick", 1, 9), ("then", "quick", 9, 10),
+    ])  # fmt: skip
+    assert dict(zip(names, slack(steps), strict=True)) == {
+        "root": 0, "slow": 0, "quick": 8, "a": 13, "b": 8, "then": 8,
+    }  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------------------- random trees
 
 
@@ -180,6 +199,47 @@ def test_savings_are_those_of_the_run_played_again(tree: Any, data: st.DataObjec
     assert saved <= Replay(steps).saving(more) <= steps.total_ns, "more steps gone never save less"
 
 
+def lengthened(steps: Steps, step: int, longer: int, more: int) -> int:
+    """How long a step takes when another one takes longer: the definition of the replay, word for word."""
+    new_end: dict[int, int] = {}
+    children = sorted(steps.below.get(step, ()), key=lambda c: (steps.start[c], steps.end[c]))
+    for child in children:
+        ended = [c for c in new_end if steps.end[c] <= steps.start[child]]
+        before = max([steps.start[step], *(steps.end[c] for c in ended)])
+        after = max([0, *(new_end[c] for c in ended)])
+        new_end[child] = after + (steps.start[child] - before) + lengthened(steps, child, longer, more)
+    rest = steps.end[step] - max([steps.start[step], *(steps.end[c] for c in children)])
+    return max([0, *new_end.values()]) + rest + (more if step == longer else 0)
+
+
+@settings(max_examples=300)
+@given(trees(inside=True), st.data())
+def test_slack_is_how_much_longer_a_step_can_take_and_no_more(tree: Any, data: st.DataObject) -> None:
+    steps = lay_out(*tree)
+    step = data.draw(st.integers(0, steps.whole - 1))
+    spare = slack(steps)[step]
+    assert spare is not None
+    assert lengthened(steps, 0, step, spare) == steps.total_ns
+    assert lengthened(steps, 0, step, spare + 1) == steps.total_ns + 1
+
+
+@given(trees())
+def test_what_is_on_the_critical_path_has_no_slack(tree: Any) -> None:
+    steps = lay_out(*tree)
+    spare = slack(steps)
+    assert all(spare[piece.step] == 0 for piece in critical_path(steps) if piece.step != steps.whole)
+
+
+@given(trees())
+def test_equal_shares_sum_to_the_time_in_which_any_of_them_ran(tree: Any) -> None:
+    steps = lay_out(*tree)
+    split = equal_split(steps)
+    for inner in steps.below.values():
+        ran = {m for child in inner for m in range(steps.start[child], steps.end[child])}
+        assert sum(split[child] or 0 for child in inner) == pytest.approx(len(ran), abs=1e-9)
+        assert all(0 <= (split[child] or 0) <= steps.took(child) + 1e-9 for child in inner)
+
+
 @given(trees(), st.data())
 def test_a_saving_is_at_most_the_part_of_the_critical_path_and_none_beside_it(tree: Any, data: st.DataObject) -> None:
     steps = lay_out(*tree)
@@ -217,6 +277,8 @@ def test_a_trace_that_still_runs_has_self_times_but_no_path() -> None:
     own = found.self_time.set_index("name")["self_s"]
     assert own["search"] == pytest.approx(0.003)
     assert found.steps["self_s"].isna().tolist() == [True, False]
+    assert found.steps["slack_s"].isna().all(), "when the whole ends is not known"
+    assert found.steps["split_s"].isna().tolist() == [True, False]
     assert "not known yet" in found.text()
 
 
@@ -288,6 +350,11 @@ def test_one_run_in_tables_and_words() -> None:
     assert row[["llm_s", "tool_s", "waiting_s", "other_s"]].sum() == pytest.approx(4.21)
     assert row["first_token_s"] == pytest.approx(0.278)
     assert found.critical_path["critical_s"].sum() == pytest.approx(4.21, abs=1e-9)
+    steps = found.steps
+    assert (steps["slack_s"][steps["critical_s"] > 0] == 0).all()
+    together = steps[steps["slack_s"] > 0]
+    assert together["name"].tolist() == ["travel-only", *["search_flights"] * 3], "of four at once one is waited for"
+    assert (together["split_s"] < together["duration_s"]).all()
     own = found.self_time.set_index(["what", "name"])
     assert own.loc[("tool", "search_flights"), "n"] == 4
     assert own.loc[("tool", "search_flights"), "self_s"] == pytest.approx(1.366)
