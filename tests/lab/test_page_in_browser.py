@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 from views.hostile import hostile_run
 from views.sample_runs import planner_executor
 
+from agenttrace_nb.spans import Span, SpanKind
 from agenttrace_nb.views.page import write_page
 from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.static_html import static_twin
@@ -42,6 +44,38 @@ def test_in_a_page_every_panel_is_there_without_a_kernel(harness: Harness, tmp_p
         harness.page.get_by_role("tab", name=tab).click()
         expect(harness.page.locator(f".agtr-{tab.lower()}")).to_be_visible()
     expect(harness.page.locator(".agtr-detail").get_by_role("button", name="JSON").first).to_be_visible()
+
+
+def test_what_is_printed_is_whole(harness: Harness, tmp_path: Path) -> None:
+    run, (trace,) = planner_executor()
+    start_ns = trace.spans[-1].start_ns
+    for i in range(100):
+        ids = {"trace_id": trace.trace_id, "span_id": f"{i + 2**60:016x}", "parent_id": trace.spans[0].span_id}
+        call = Span(
+            **ids, kind=SpanKind.LLM, name="gpt-4o", agent="Executor", start_ns=start_ns + i, end_ns=start_ns + i
+        )
+        trace.spans.append(replace(call, content_out=f"reply {i}"))
+    open_file(harness, write_page(tmp_path / "run.html", run, [trace]))
+    rows = harness.page.locator(".agtr-rows [role=row]")
+    expect(rows.first).to_be_visible()
+    assert rows.count() < 100, "on screen only what is in sight is drawn"
+    harness.page.emulate_media(media="print")
+    expect(rows.filter(has_text="reply")).to_have_count(100)
+    in_full = "(e) => e.scrollHeight <= e.clientHeight + 1"
+    assert harness.page.locator(".agtr-tree").evaluate(in_full)
+    harness.page.emulate_media(media="screen")
+    harness.page.get_by_role("tab", name="Messages").click()
+    harness.page.emulate_media(media="print")
+    expect(harness.page.locator(".agtr-messages article").filter(has_text="reply")).to_have_count(100)
+    assert harness.page.locator(".agtr-messages").evaluate(in_full)
+
+
+def test_on_a_page_that_reads_from_the_right_the_view_stays_in_order(harness: Harness, tmp_path: Path) -> None:
+    open_file(harness, write_page(tmp_path / "run.html", *planner_executor()))
+    harness.page.evaluate("document.documentElement.dir = 'rtl'")
+    name = harness.page.locator(".agtr-row .agtr-name").first.bounding_box()
+    bars = harness.page.locator(".agtr-bars").bounding_box()
+    assert name["x"] + name["width"] <= bars["x"], "the bars stand beside the names"
 
 
 def test_without_scripts_a_page_shows_its_static_twin(browser: Browser, tmp_path: Path) -> None:

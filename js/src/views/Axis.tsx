@@ -47,11 +47,13 @@ function Ticks({ view, area }: { view: ViewState; area: ReadonlySignal<BarArea> 
   const shown = useTicks(view, area).value;
   const { from, length } = view.window.value;
   const zero = view.axis.value.from;
-  const scale = (area.value.width - MARGIN_PX) / length;
   return (
     <>
       {shown.map((tick) => (
-        <i key={tick.at} style={{ left: `${(tick.at + zero - from) * scale}px` }}>
+        <i
+          key={tick.at}
+          style={{ left: `calc((100% - ${MARGIN_PX}px) * ${(tick.at + zero - from) / length})` }}
+        >
           {tick.label}
         </i>
       ))}

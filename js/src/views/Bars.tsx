@@ -63,7 +63,7 @@ export function Bars({ view, theme, area, from, to }: Props) {
     return () => cancelAnimationFrame(later);
   });
   const height = picture.places.length * ROW_PX;
-  const style = { top: `${from * ROW_PX}px`, left: `${left}px`, width: `${width}px`, height: `${height}px` };
+  const style = { top: `${from * ROW_PX}px`, height: `${height}px`, "--x": `${left}px`, "--w": `${width}px` };
   // The rows beside say the same in words.
   return (
     <div class="agtr-bars" style={style} aria-hidden="true">

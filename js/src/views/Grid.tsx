@@ -14,6 +14,8 @@ import { ROW_PX, type ViewState } from "./state";
 
 // Rows are drawn in blocks, some beyond the edges: scrolling within a block changes nothing in the document.
 const BLOCK = 8;
+/** A taller canvas for the bars is not to be had. */
+const MOST_PRINTED = 600;
 
 export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: PageTheme }) {
   const box = useRef<HTMLDivElement>(null);
@@ -24,8 +26,10 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
   const following = useRef(true);
 
   const visible = view.visible.value;
-  const from = Math.max(0, block.value - 1) * BLOCK;
-  const to = Math.min(visible.length, (block.value + Math.ceil(rowsOnScreen.value / BLOCK) + 2) * BLOCK);
+  const prints = view.prints.value;
+  const from = prints ? 0 : Math.max(0, block.value - 1) * BLOCK;
+  const seen = prints ? MOST_PRINTED : (block.value + Math.ceil(rowsOnScreen.value / BLOCK) + 2) * BLOCK;
+  const to = Math.min(visible.length, seen);
   const chosen = view.indexOf(view.selected.value);
 
   const noteScroll = () => {
@@ -108,7 +112,7 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
         aria-rowcount={visible.length}
         aria-activedescendant={chosen >= from && chosen < to ? `${id}-${rowAt(chosen)}` : undefined}
         tabIndex={0}
-        style={{ height: `${visible.length * ROW_PX}px` }}
+        style={{ height: `${(prints ? to : visible.length) * ROW_PX}px` }}
         onKeyDown={onKeyDown}
       >
         {items}

@@ -12,6 +12,8 @@ const AROUND_PX = 400;
 const REST_MS = 120;
 const END_PX = 40;
 const SCREEN_PX = 640;
+/** Longer conversations are printed in part. */
+const MOST_PRINTED = 2000;
 
 export function Messages({ view }: { view: ViewState }) {
   const { store } = view;
@@ -21,6 +23,7 @@ export function Messages({ view }: { view: ViewState }) {
   /** Row to bring on screen once it is drawn, and whether to give it the focus. */
   const due = useRef<{ row: number; focus: boolean } | undefined>(undefined);
   const follows = useRef(true);
+  const prints = view.prints.value;
   const heights = useMemo(() => new Heights(), []);
   const lines = useComputed(() => {
     store.version.value;
@@ -32,8 +35,9 @@ export function Messages({ view }: { view: ViewState }) {
   drawn.value;
   const all = lines.value;
   const screen = box.current?.clientHeight || SCREEN_PX;
-  const first = heights.at(top.value - AROUND_PX);
-  const last = Math.min(all.length - 1, heights.at(top.value + screen + AROUND_PX));
+  const first = prints ? 0 : heights.at(top.value - AROUND_PX);
+  const seen = prints ? MOST_PRINTED - 1 : heights.at(top.value + screen + AROUND_PX);
+  const last = Math.min(all.length - 1, seen);
   const shown = all.slice(first, last + 1);
   const selected = view.selected.value;
   const at = all.findIndex((line) => line.row === selected);

@@ -23,6 +23,7 @@ export function TraceView({ store, theme }: { store: RunStore; theme: PageTheme 
   useEffect(() => view.followTime(), [view]);
   useEffect(() => view.showFailure(), [view]);
   useEffect(() => view.search.follow(), [view]);
+  useEffect(() => followPrinting(view), [view]);
   const more = panels.value;
   useEffect(() => {
     // They come unasked where a run begins; a page that was loaded again has missed them.
@@ -82,6 +83,16 @@ function Missing({ store }: { store: RunStore }) {
     : "was not kept here. A page that to_html writes has it";
   const why = refused.value && `could not be loaded: ${refused.value}`;
   return <p class="agtr-panel agtr-empty" role="status">{`This part of the view ${why ?? fate}.`}</p>;
+}
+
+/** Paper has no way to scroll: what is printed is all in the document. */
+function followPrinting(view: ViewState): () => void {
+  const medium = matchMedia("print");
+  const note = () => {
+    view.prints.value = medium.matches;
+  };
+  medium.addEventListener("change", note);
+  return () => medium.removeEventListener("change", note);
 }
 
 /** Keys that mean the same wherever the focus is in the view, but where one types. */

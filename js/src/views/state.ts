@@ -41,6 +41,7 @@ export class ViewState {
   readonly reveal = signal(-1);
   /** The rows on screen, from and before these indices. */
   readonly onScreen = signal({ from: 0, to: 0 });
+  readonly prints = signal(false);
   readonly layout: ReadonlySignal<Layout>;
   /** Places in the layout that are on screen or can be scrolled to. */
   readonly visible: ReadonlySignal<Int32Array>;
