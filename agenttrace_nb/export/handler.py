@@ -51,6 +51,9 @@ class Item:
         The span's trace, for its name, session, user and tags; its ``spans`` are not complete.
     run
         The cell run that it belongs to, or that ended.
+    parent
+        The step that the span hangs under, without content, where it is known: for targets that leave some steps out
+        and must hang what is below them elsewhere.
     """
 
     moment: Moment
@@ -58,6 +61,7 @@ class Item:
     span: Span | None = None
     trace: Trace | None = None
     run: CellRun | None = None
+    parent: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,13 @@ class Refused:
     ----------
     event_ids
         Which; empty for the whole batch.
+    count
+        How many, where the target tells their number and not which (``event_ids`` is empty then).
     """
 
     reason: str
     event_ids: frozenset[str] = frozenset()
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

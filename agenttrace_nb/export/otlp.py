@@ -1,0 +1,185 @@
+"""OTLP over HTTP: traces to Grafana, Datadog, Splunk Observability and whatever else speaks OpenTelemetry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agenttrace_nb.config import did_you_mean
+from agenttrace_nb.export import genai, openinference
+from agenttrace_nb.export.genai_names import SCHEMA_URL
+from agenttrace_nb.export.handler import (
+    API_VERSION,
+    Answer,
+    Content,
+    Context,
+    Item,
+    Misconfigured,
+    Refused,
+    Retry,
+    Sent,
+    TooLarge,
+)
+from agenttrace_nb.export.http_post import Poster, Reply
+from agenttrace_nb.export.otlp_encode import encode_spans, partial_success, status_message
+from agenttrace_nb.export.otlp_presets import PRESETS, Destination, destination
+from agenttrace_nb.export.otlp_span import Lineage, OtelSpan, Turns, span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CONTENT_TYPE = {"Content-Type": "application/x-protobuf"}
+_CONVENTIONS = {"genai": (genai.to_otel, SCHEMA_URL), "openinference": (openinference.to_otel, "")}
+_OK = range(200, 300)
+_REDIRECTS = range(300, 400)
+_SERVER_ERRORS = 500
+_TOKEN_REFUSED = (401, 403)
+_WRONG_PATH = (404, 405)
+_TOO_LARGE = 413
+_WRONG_TYPE = 415
+_RETRIED = frozenset({408, 425, 429})
+
+
+class OtlpHandler:
+    """Sends spans as OTLP, protobuf over HTTP.
+
+    What it sends is a span for each step, under OpenTelemetry's conventions for generative AI or under OpenInference.
+    Cell runs have no span of their own: each span carries what is known of its run.
+
+    Examples
+    --------
+    >>> handler = OtlpHandler()
+    >>> handler.open(Context(name="tempo", options={"endpoint": "http://localhost:4318"}))
+    >>> handler.close()
+    """
+
+    api_version = API_VERSION
+    options: ClassVar[Mapping[str, str]] = {
+        "preset": f"which service: {', '.join(PRESETS)} (default: generic)",
+        "endpoint": "address before /v1/traces (default: http://localhost:4318)",
+        "traces_url": "full address for traces, instead of the preset's",
+        "metrics_url": "full address for metrics, instead of the preset's",
+        "token": "token or API key of the service",
+        "instance_id": "grafana-cloud: the number of the stack",
+        "site": "datadog: the site, such as datadoghq.eu (default: datadoghq.com)",
+        "llmobs": "datadog: on sends the traces to LLM Observability",
+        "realm": "splunk-o11y: the realm, such as us1",
+        "headers": "more headers, as name=value,name=value",
+        "ca_file": "certificates to trust instead of the system's (PEM)",
+        "client_cert": "certificate that this side shows (PEM)",
+        "client_key": "its key, if it is in a file of its own (PEM)",
+        "convention": "names of attributes: genai (default) or openinference",
+        "turns": "the SDK's turns: fold (default), drop or keep",
+    }
+    required: frozenset[str] = frozenset()
+    secrets = frozenset({"token", "headers"})
+
+    _to: Destination
+    _post: Poster
+    _lineage: Lineage
+    _context: Context
+    _convention: str
+
+    def open(self, context: Context) -> None:
+        """Look at the options; nothing is sent yet.
+
+        Raises
+        ------
+        ValueError
+            If an option has a wrong value; the text names it.
+        """
+        options = context.options
+        self._context = context
+        self._to = destination(options)
+        self._convention = _choice("convention", options.get("convention", "genai"), tuple(_CONVENTIONS))
+        self._lineage = Lineage(Turns(_choice("turns", options.get("turns", "fold"), tuple(Turns))))
+        self._post = Poster(
+            headers=self._to.headers, ca_file=_path(options.get("ca_file")),
+            client_cert=_path(options.get("client_cert")), client_key=_path(options.get("client_key")),
+        )  # fmt: skip
+
+    def export(self, batch: tuple[Item, ...]) -> Answer:
+        """Send the spans of a batch in one request."""
+        spans = [made for item in batch if (made := self._mapped(item)) is not None]
+        if not spans or self._to.traces_url is None:
+            return Sent()
+        _, schema_url = _CONVENTIONS[self._convention]
+        body = encode_spans(spans, self._context.resource, schema_url=schema_url)
+        return self._send(self._to.traces_url, body, len(spans))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._post.close()
+
+    def _mapped(self, item: Item) -> OtelSpan | None:
+        span = span_of(item)
+        place = self._lineage.place(item, span) if span is not None else None
+        if span is None or place is None:
+            return None
+        to_otel, _ = _CONVENTIONS[self._convention]
+        return to_otel(item, span, place, Content(self._context.content))
+
+    def _send(self, url: str, body: bytes, count: int) -> Answer:
+        reply = self._post.post(url, body, _CONTENT_TYPE | self._to.trace_headers)
+        return classify(reply, url, count, self._to.token_option) if isinstance(reply, Reply) else reply
+
+
+def classify(reply: Reply, url: str, count: int, token_option: str) -> Answer:
+    """Return what a receiver's answer means, in words.
+
+    Parameters
+    ----------
+    reply
+        The answer.
+    url
+        The address that was asked.
+    count
+        How many spans or points were sent.
+    token_option
+        The option that the token was given by.
+    """
+    if reply.status in _OK:
+        rejected, why = partial_success(reply.body, reply.content_type)
+        if rejected <= 0:
+            return Sent()
+        reason = f"{url} rejected {rejected} of {count}: {why or 'no reason given'}"
+        return Refused(reason=reason, count=min(rejected, count))
+    said = f"{url} answers {reply.status}{_told(reply)}"
+    if reply.status == _TOO_LARGE:
+        return TooLarge(reason=said)
+    if reply.status in _RETRIED or reply.status >= _SERVER_ERRORS:
+        return Retry(reason=said, after_s=reply.after_s)
+    if reply.status in _REDIRECTS:
+        said = f"{url} sends on to {reply.location or 'nowhere'}"
+    hint = _hint(reply.status, token_option)
+    return Misconfigured(reason=f"{said}: {hint}") if hint else Refused(reason=said)
+
+
+def _hint(status: int, token_option: str) -> str | None:
+    if status in _TOKEN_REFUSED:
+        return f"it refuses the token; look at the option {token_option}, and whether it may write here"
+    if status in _WRONG_PATH:
+        return (
+            "nothing is taken there; most receivers take traces at /v1/traces: give endpoint without that path, or "
+            "traces_url with the whole address"
+        )
+    if status == _WRONG_TYPE:
+        return "it does not take OTLP as protobuf; is it an OTLP address?"
+    return "give that address itself" if status in _REDIRECTS else None
+
+
+def _told(reply: Reply) -> str:
+    said = status_message(reply.body, reply.content_type) or reply.text
+    return f" ({' '.join(said.split())[:200]})" if said else ""
+
+
+def _choice(option: str, given: Any, allowed: tuple[str, ...]) -> str:
+    word = str(given).strip().lower()
+    if word not in allowed:
+        raise ValueError(f"{option}: {word[:40]!r} is none of {', '.join(allowed)}.{did_you_mean(word, allowed)}")
+    return word
+
+
+def _path(given: Any) -> str | None:
+    from pathlib import Path
+
+    return None if given is None else str(Path(str(given)).expanduser())
