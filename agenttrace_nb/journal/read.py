@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BATCH = 2000
 _LEAST_ROW_BYTES = 16
 _BUSY_S = 5.0
+_LAST = 2**63 - 1
 
 
 class JournalVersionError(JournalError):
@@ -127,6 +128,32 @@ class JournalReader:
         except sqlite3.DatabaseError as error:
             raise self._damaged("is damaged at its end", error) from error
         return max(int(row[0] or 0), waiting[-1][0] if waiting else 0)
+
+    def count(
+        self, kinds: frozenset[EventKind], after: int, *, until: int = _LAST, since_ns: int = 0
+    ) -> tuple[int, int | None]:
+        """Return how many events of some kinds there are behind one position and up to another, and when the first was.
+
+        Raises
+        ------
+        JournalDamagedError
+            If a part cannot be read.
+        """
+        names = [kind.value for kind in kinds]
+        marks = ", ".join("?" * len(names))
+        _, waiting = read_tail(self.path)
+        query = (
+            f"SELECT count(*), min(time_ns) FROM events WHERE seq > ? AND seq <= ? AND kind IN ({marks}) "  # noqa: S608
+            "AND time_ns >= ?"
+        )
+        try:
+            found, first = self._db.execute(query, (after, until, *names, since_ns)).fetchone()
+            (last,) = self._db.execute("SELECT max(seq) FROM events").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged("is damaged", error) from error
+        after = max(after, int(last or 0))
+        times = [row[2] for row in waiting if after < row[0] <= until and row[1] in names and row[2] >= since_ns]
+        return int(found) + len(times), min([*times, *([first] if first is not None else [])], default=None)
 
     def item(self, item_id: int) -> bytes:
         """Return the JSON text of an item; of one that cannot be read, a text that says so."""

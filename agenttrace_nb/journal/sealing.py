@@ -50,6 +50,7 @@ class Seal:
         self._state = path.with_suffix(f".{FOLLOWER}.json")
         self._read_at: tuple[int, int] | None = None
         self._cursor = 0
+        self._position = 0
         self._sealed: dict[str, int] = {}
         self._held_since: float | None = None
 
@@ -66,6 +67,13 @@ class Seal:
             self._held_since = time.monotonic()
         return covered
 
+    def has_passed(self, seq: int) -> bool:
+        """Tell whether the sealer has dealt with all events up to this one, but for traces that go on."""
+        if not is_on(self._folder):
+            return True
+        self._look()
+        return self._position >= seq
+
     def held_for_s(self) -> float:
         """Return for how long nothing was sealed that somebody waits for, in seconds."""
         return 0.0 if self._held_since is None else time.monotonic() - self._held_since
@@ -78,4 +86,5 @@ class Seal:
                 saved = json.loads(self._state.read_text("utf-8"))
                 self._cursor = int(saved["cursor"])
                 self._sealed = {str(key): int(value) for key, value in saved["state"].get("sealed", {}).items()}
+                self._position = int(saved["state"].get("position", self._cursor))
                 self._read_at = stamp

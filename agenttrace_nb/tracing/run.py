@@ -161,8 +161,8 @@ class Run:
         """Id of the MLflow run. Waits until MLflow has made it; ``None`` if that takes more than a minute."""
         return self._delivery.run_id(self.key, _RUN_ID_WAIT_S) if self._delivery else None
 
-    def _run_id_if_known(self) -> str | None:
-        return self._delivery.run_id(self.key, 0) if self._delivery else None
+    def _ids_if_known(self) -> tuple[str | None, str | None]:
+        return self._delivery.ids(self.key) if self._delivery else (None, None)
 
     @property
     def traces(self) -> list[Trace]:
@@ -188,7 +188,7 @@ class Run:
         self._tell_mlflow({"success": value})
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until MLflow holds the run, its traces and its message runs; return whether it does.
+        """Wait until MLflow holds the run, its traces, its message runs and what was said of it; return if it does.
 
         Parameters
         ----------
@@ -332,7 +332,7 @@ class Run:
 
         def show() -> None:
             self._view = LiveView(
-                self._started(), deterministic=self._settings.deterministic, run_id=self._run_id_if_known,
+                self._started(), deterministic=self._settings.deterministic, ids=self._ids_if_known,
                 feedback=take,
             )  # fmt: skip
             self._view.show()
@@ -345,6 +345,7 @@ class Run:
             self.note(problem)
         if journal.path is not None:
             runs.seal(journal.path)
+            self._harmless("sending on what is recorded", functools.partial(runs.export, journal.path))
         if not self._settings.mlflow or journal.path is None:
             return
         self._delivery = runs.delivery_of(journal.path)

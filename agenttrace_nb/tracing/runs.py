@@ -74,6 +74,18 @@ def seal(path: Path) -> None:
         sealing_of(path, _tell_last).start()
 
 
+def export(path: Path) -> None:
+    """Have a journal sent on where handlers were added."""
+    from agenttrace_nb.export import notices
+    from agenttrace_nb.export.settings import settings_file
+
+    notices.on_notice(_tell_last)
+    if settings_file(path.parent).exists():
+        from agenttrace_nb.export.process import exporting_of
+
+        exporting_of(path).start()
+
+
 def _tell_last(text: str) -> None:
     if _last is not None:
         _last.note(text)

@@ -1,0 +1,165 @@
+"""Which kinds of handlers there are: ours, and those that installed packages bring. Only those in use are loaded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from agenttrace_nb.config import OptionError, did_you_mean
+from agenttrace_nb.export.handler import API_VERSION, Handler
+from agenttrace_nb.journal.redact import Redactor
+from agenttrace_nb.secrets import FORMS, Secret, SecretError, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+GROUP = "agenttrace_nb.handlers"
+"""The group of entry points in which a package names its handlers."""
+
+BUILT_IN: Mapping[str, str] = {
+    "otlp": "otlp:OtlpHandler",
+    "prometheus": "prometheus:PrometheusHandler",
+    "pushgateway": "prometheus:PushgatewayHandler",
+    "splunk-hec": "splunk_hec:SplunkHecHandler",
+    "datadog-metrics": "datadog_metrics:DatadogMetricsHandler",
+    "jsonl": "jsonl:JsonlHandler",
+}
+"""Ours: module and class in this room."""
+
+_REFERENCES = ("env:", "file:", "keyring:")
+_NEEDED = ("open", "export", "close", "options", "required", "secrets")
+
+
+def types() -> list[str]:
+    """Return the names of all kinds of handlers, without loading any.
+
+    Examples
+    --------
+    >>> "jsonl" in types()
+    True
+    """
+    return [*BUILT_IN, *(name for name in sorted(entry_points(group=GROUP).names) if name not in BUILT_IN)]
+
+
+def load(kind: str) -> type[Handler]:
+    """Return the class of a kind of handler.
+
+    Raises
+    ------
+    OptionError
+        If there is no such kind, or its package is broken; the message names the package.
+
+    Examples
+    --------
+    >>> load("jsonl").__name__
+    'JsonlHandler'
+    """
+    if kind in BUILT_IN:
+        module, _, name = BUILT_IN[kind].partition(":")
+        return cast("type[Handler]", getattr(import_module(f"agenttrace_nb.export.{module}"), name))
+    found = entry_points(group=GROUP, name=kind)
+    if not found:
+        known = types()
+        msg = f"there is no kind of handler {kind!r}; there are {', '.join(known)}.{did_you_mean(kind, known)}"
+        raise OptionError(msg)
+    (entry, *_) = found
+    source = f"the handler {kind!r} of the package {entry.dist.name if entry.dist else entry.value}"
+    try:
+        made = entry.load()
+    except Exception as error:
+        raise OptionError(f"{source} cannot be loaded: {type(error).__name__}: {error}") from error
+    return checked(made, source)
+
+
+def checked(made: Any, source: str) -> type[Handler]:
+    """Return a class if it keeps to the contract.
+
+    Raises
+    ------
+    OptionError
+        If it does not.
+    """
+    missing = [name for name in _NEEDED if not hasattr(made, name)]
+    if missing:
+        msg = f"{source} is no handler: it has no {', '.join(missing)} (see agenttrace_nb.export.handler.Handler)"
+        raise OptionError(msg)
+    version = getattr(made, "api_version", None)
+    if version != API_VERSION:
+        msg = f"{source} was written for version {version} of the contract, this is version {API_VERSION}; update it"
+        raise OptionError(msg)
+    return cast("type[Handler]", made)
+
+
+# ----------------------------------------------------------------------------------------------------------- options
+
+
+def check_options(made: type[Handler], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be kept: known, complete, and without a secret in them.
+
+    Raises
+    ------
+    OptionError
+        If one is unknown or missing, or holds a secret itself; that is not repeated then.
+    """
+    for name in options:
+        if name not in made.options:
+            known = [*made.options, *_OF_ALL]
+            msg = f"there is no option {name!r} for this handler; there are {', '.join(known)}."
+            raise OptionError(msg + did_you_mean(name, known))
+    if missing := [name for name in made.options if name in made.required and name not in options]:
+        raise OptionError(f"{missing[0]} must be given: {made.options[missing[0]]}")
+    for name, value in options.items():
+        _check_value(name, value, secret=name in made.secrets)
+    return dict(options)
+
+
+_OF_ALL = ("name", "content", "backlog", "max_age")
+
+
+def _check_value(name: str, value: Any, *, secret: bool) -> None:
+    if secret:
+        if not is_reference(value):
+            msg = (
+                f"{name} must be a reference ({FORMS}), so that no secret is saved with the notebook. What was given "
+                "is not repeated here; if it was a real one, clear this cell and replace the secret."
+            )
+            raise OptionError(msg)
+        return
+    if not isinstance(value, (str, int, float, bool)):
+        msg = f"{name} must be a text, a number or a switch, not a {type(value).__name__}"
+        raise OptionError(msg)
+    if isinstance(value, str) and Redactor().clean_text(f"{name}={value}") != f"{name}={value}":
+        msg = f"{name} holds what looks like a secret; give it by reference ({FORMS}). It is not repeated here."
+        raise OptionError(msg)
+
+
+def is_reference(value: Any) -> bool:
+    """Tell whether a value says where a text is kept."""
+    return isinstance(value, str) and value.startswith(_REFERENCES) and bool(value.partition(":")[2].strip())
+
+
+def resolved(made: type[Handler], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with what their references lead to: `Secret` for a secret, else the text.
+
+    Raises
+    ------
+    SecretError
+        If a reference leads nowhere.
+    """
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if not is_reference(value):
+            found[name] = value
+            continue
+        try:
+            secret: Secret = resolve(value)
+        except SecretError as error:
+            raise SecretError(f"{name}: {error}") from None
+        found[name] = secret if name in made.secrets else secret.reveal()
+    return found
+
+
+def variables_in(options: Iterable[Any]) -> set[str]:
+    """Return the variables of the environment that options refer to."""
+    return {value[4:].strip() for value in options if isinstance(value, str) and value.startswith("env:")}
