@@ -64,6 +64,7 @@ class Waiting:
     span: Span | None
     trace: Trace | None
     run: CellRun | None
+    parent: Span | None = None
 
     @property
     def failed(self) -> bool:
@@ -74,7 +75,7 @@ class Waiting:
     def item(self, cutter: Cutter) -> tuple[Item, int]:
         """Return what a handler is given of it, and about how many bytes that is."""
         if self.span is not None:
-            return cutter.span(self.span, self.trace, self.run)
+            return cutter.span(self.span, self.trace, self.run, self.parent)
         assert self.run is not None  # noqa: S101 - it is about one of the two
         return cutter.run(self.run)
 
@@ -248,8 +249,9 @@ class Feed:
 
     def _span_ended(self, event: Event) -> None:
         span = self._fold.spans[str(event.trace_id), str(event.span_id)]
-        if span.kind is SpanKind.GUARDRAIL and not self._has_ended(span.trace_id):
-            # Why it tripped is told when the run around it has ended.
+        waits = span.kind is SpanKind.GUARDRAIL or span.parent_id is None
+        if waits and not self._has_ended(span.trace_id):
+            # Why a guardrail tripped is told when the run around it has ended; and a root may end more than once.
             self._held.setdefault(span.trace_id, []).append((span, event.time_ns))
         else:
             self._add(event, (event.seq, 0), span, event.time_ns)
@@ -304,7 +306,8 @@ class Feed:
         since = min(place[0], self._run_start.get(key, place[0]))
         if span is not None:
             since = min(since, self._first.get(span.trace_id, since))
-        self._queue.append(Waiting(place, since, ready_ns, span, trace, run))
+        parent = self._fold.spans.get((span.trace_id, span.parent_id or "")) if span is not None else None
+        self._queue.append(Waiting(place, since, ready_ns, span, trace, run, parent))
 
     def _is_sealed(self, waiting: Waiting) -> bool:
         """Tell whether it may leave: with the audit log on, nothing does before it is sealed."""

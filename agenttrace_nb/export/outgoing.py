@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.redact import Redactor
 
 _STRUCTURE = frozenset({
-    "approval", "attempts", "call_id", "finish_reason", "from_agent", "items", "pending_approvals", "request_id",
-    "requested_model", "response_id", "server", "service_tier", "streamed", "to_agent", "triggered", "type",
+    "approval", "attempts", "call_id", "finish_reason", "from_agent", "items", "mlflow.spanType", "pending_approvals",
+    "request_id", "requested_model", "response_id", "server", "service_tier", "streamed", "to_agent", "triggered",
+    "type",
 })  # fmt: skip
 """Attributes that say how a step went, not what was said in it. All others are content."""
+
+_METADATA = frozenset({"session"})
+"""Attributes that leave with the metadata; of the settings of a model those that are one value each."""
 
 _TEXTS = ("name", "agent", "role", "model")
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "ttft_s")
@@ -51,12 +55,14 @@ class Cutter:
         """Begin a batch: what was cut before may have changed since."""
         self._cut.clear()
 
-    def span(self, span: Span, trace: Trace | None, run: CellRun | None) -> tuple[Item, int]:
+    def span(
+        self, span: Span, trace: Trace | None, run: CellRun | None, parent: Span | None = None
+    ) -> tuple[Item, int]:
         """Return the item of a step, and about how many bytes it has."""
-        copy, size = self._span(span)
+        copy, size = self._span(span, self._content)
         item = Item(
             moment=Moment.SPAN, event_id=f"{span.trace_id}:{span.span_id}", span=copy, trace=self._once(trace),
-            run=self._once(run),
+            run=self._once(run), parent=self._once(parent),
         )  # fmt: skip
         return item, size
 
@@ -72,7 +78,10 @@ class Cutter:
             return None
         known = self._cut.get(id(original))
         if known is None:
-            copy = self._trace(original) if isinstance(original, Trace) else self._run(original)[0]
+            if isinstance(original, Span):
+                copy: Any = self._span(original, Content.OFF)[0]
+            else:
+                copy = self._trace(original) if isinstance(original, Trace) else self._run(original)[0]
             known = self._cut[id(original)] = (original, copy)  # with the original, so that its id is not used again
         return known[1]
 
@@ -85,11 +94,11 @@ class Cutter:
         found: dict[str, Any] = json.loads(cleaned)
         return found, len(cleaned)
 
-    def _span(self, span: Span) -> tuple[Span, int]:
+    def _span(self, span: Span, content: Content) -> tuple[Span, int]:
         record: dict[str, Any] = {name: getattr(span, name) for name in _TEXTS}
-        record["error"] = self._error(span.error)
-        record["attributes"] = self._attributes(span.attributes)
-        if self._content is Content.FULL:
+        record["error"] = _cut_error(span.error, content)
+        record["attributes"] = _cut_attributes(span.attributes, content)
+        if content is Content.FULL:
             record |= {"content_in": span.input, "content_out": span.output}
         kept, size = self._clean(record)
         start, end = _period(span.start_ns, span.end_ns)
@@ -99,25 +108,6 @@ class Cutter:
             **{name: _finite(getattr(span, name)) for name in _COUNTS},
         )  # fmt: skip
         return copy, size
-
-    def _attributes(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        if self._content is Content.FULL:
-            return attributes
-        kept = {name: value for name, value in attributes.items() if name in _STRUCTURE and _is_scalar(value)}
-        settings = attributes.get("model_settings")
-        if self._content is Content.METADATA and isinstance(settings, dict):
-            kept["model_settings"] = {k: v for k, v in settings.items() if _is_scalar(v) and v is not None}
-        return kept
-
-    def _error(self, error: SpanError | None) -> dict[str, Any] | None:
-        if error is None:
-            return None
-        kept = asdict(error)
-        if self._content is not Content.FULL:
-            kept["traceback"] = None
-        if self._content is Content.OFF:
-            kept |= {"message": "", "chain": ()}
-        return kept
 
     def _trace(self, trace: Trace) -> Trace:
         record: dict[str, Any] = {"name": trace.name}
@@ -139,7 +129,7 @@ class Cutter:
     def _run(self, run: CellRun) -> tuple[CellRun, int]:
         names = _OF_RUN_OFF if self._content is Content.OFF else _OF_RUN_METADATA
         record: dict[str, Any] = {name: getattr(run, name) for name in names}
-        record["error"] = self._error(run.error)
+        record["error"] = _cut_error(run.error, self._content)
         kept, size = self._clean(record)
         start, end = _period(run.start_ns, run.end_ns)
         copy = CellRun(
@@ -149,6 +139,28 @@ class Cutter:
             **{**kept, "error": _error_from(kept["error"])},
         )  # fmt: skip
         return copy, size
+
+
+def _cut_attributes(attributes: dict[str, Any], content: Content) -> dict[str, Any]:
+    if content is Content.FULL:
+        return attributes
+    names = _STRUCTURE | _METADATA if content is Content.METADATA else _STRUCTURE
+    kept = {name: value for name, value in attributes.items() if name in names and _is_scalar(value)}
+    settings = attributes.get("model_settings")
+    if content is Content.METADATA and isinstance(settings, dict):
+        kept["model_settings"] = {k: v for k, v in settings.items() if _is_scalar(v) and v is not None}
+    return kept
+
+
+def _cut_error(error: SpanError | None, content: Content) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    kept = asdict(error)
+    if content is not Content.FULL:
+        kept["traceback"] = None
+    if content is Content.OFF:
+        kept |= {"message": "", "chain": ()}
+    return kept
 
 
 def _error_from(kept: Any) -> SpanError | None:

@@ -156,9 +156,8 @@ class Sender:
         match answer:
             case Sent():
                 self._arrived(bool(batch))
-            case Refused(reason=reason, event_ids=ids):
-                known = {item.event_id for item in batch}
-                lost = len(ids & known) if ids else len(batch)
+            case Refused(reason=reason):
+                lost = _refused(answer, batch)
                 dropped[self._words(reason)] += lost
                 self._arrived(anything=lost < len(batch))
             case TooLarge(reason=reason) if len(batch) > 1:
@@ -278,6 +277,13 @@ class Sender:
         text = " ".join(Redactor().clean_text(text).split())
         text = text if len(text) <= _REASON_CHARS else text[: _REASON_CHARS - 1] + "…"
         return text if text.endswith((".", "…")) else f"{text}."
+
+
+def _refused(answer: Refused, batch: list[Item]) -> int:
+    """Return how many of a batch a target will never take; the others have arrived."""
+    if answer.event_ids:
+        return len(answer.event_ids & {item.event_id for item in batch})
+    return len(batch) if answer.count is None else max(0, min(answer.count, len(batch)))
 
 
 def _bounded(kept: Counter[str], dropped: Counter[str]) -> Counter[str]:

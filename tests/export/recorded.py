@@ -58,7 +58,9 @@ def end_trace(journal: Journal, number: int, key: str = "run", **body: Any) -> N
     journal.append(EventKind.TRACE_END, run_key=key, trace_id=trace_id(number), body={"status": "ok", **body})
 
 
-def begin_span(journal: Journal, trace: int, number: int, key: str = "run", *, content: Any = None, **body: Any) -> None:
+def begin_span(
+    journal: Journal, trace: int, number: int, key: str = "run", *, content: Any = None, **body: Any
+) -> None:
     """Write the beginning of a step."""
     journal.append(
         EventKind.SPAN_START, run_key=key, trace_id=trace_id(trace), span_id=span_id(trace, number),

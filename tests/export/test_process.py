@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from export.recorded import record, wait_for
+from export.recorded import record
 
 from agenttrace_nb.export import control, process
-from agenttrace_nb.export import settings as kept
 from agenttrace_nb.journal.append import Journal
 
 if TYPE_CHECKING:
