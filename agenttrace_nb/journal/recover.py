@@ -177,7 +177,7 @@ def _append(path: Path, ends: list[_End]) -> None:
 
 
 def remove_old(
-    folder: Path, *, keep_days: float, delivered: tuple[str, ...] = ("mlflow", "message-runs")
+    folder: Path, *, keep_days: float, delivered: tuple[str, ...] = ("mlflow", "message-runs", "feedback")
 ) -> list[Path]:
     """Delete journals whose process has ended, that every follower has read to the end, and that are old enough.
 
@@ -226,6 +226,9 @@ def _all_delivered(path: Path, followers: tuple[str, ...]) -> bool:
         with closing(JournalReader(path)) as reader:
             last = reader.last_seq()
         saved = [json.loads(path.with_suffix(f".{name}.json").read_text("utf-8")) for name in followers]
-        return all(s["cursor"] >= last and not s["state"].get("parked") for s in saved)
+        # Parked: runs that could not be delivered. Waiting: what was said of traces that MLflow does not have yet.
+        return all(
+            s["cursor"] >= last and not s["state"].get("parked") and not s["state"].get("waiting") for s in saved
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, JournalError):
         return False

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from agenttrace_nb import config
 from agenttrace_nb.journal import companion
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Delivery:
         self._cost_listeners: list[Callable[[dict[str, dict[str, float]]], None]] = []
         self._told: list[str] = []
         self._run_ids: dict[str, str] = {}
+        self._experiment_ids: dict[str, str] = {}
         self._parked: dict[str, str] = {}
         self._answers: dict[int, str | None] = {}
         self._numbers = itertools.count(1)
@@ -134,8 +136,12 @@ class Delivery:
             self._news.wait_for(lambda: run_key in self._run_ids or run_key in self._parked or self._over(), timeout_s)
         return self._run_ids.get(run_key)
 
+    def ids(self, run_key: str) -> tuple[str | None, str | None]:
+        """Return the ids of a cell run's MLflow run and experiment, as far as they are known."""
+        return self._run_ids.get(run_key), self._experiment_ids.get(run_key)
+
     def wait(self, run_key: str, timeout_s: float | None = None) -> Delivered:
-        """Wait until everything that was recorded of a run so far is in MLflow.
+        """Wait until everything that was recorded of a run so far, and said of traces, is in MLflow.
 
         Parameters
         ----------
@@ -209,7 +215,7 @@ class Delivery:
     def _talk(self) -> None:
         """Start the process and talk to it until it ends or nothing more is wanted of it."""
         with self._log_path().open("a", encoding="utf-8") as log:
-            process = self._process = companion.start("agenttrace_nb.mlflow_store", self.path, log=log)
+            process = self._process = companion.start("agenttrace_nb.mlflow_store", self.path, *_keep_days(), log=log)
         self._launched.set()
         reader = threading.Thread(target=self._read, args=(process,), name="agenttrace-delivery-read", daemon=True)
         reader.start()
@@ -257,6 +263,7 @@ class Delivery:
         with self._news:
             if "run" in message:
                 self._run_ids[message["run"]] = message["run_id"]
+                self._experiment_ids[message["run"]] = message["experiment_id"]
             if "parked" in message:
                 self._parked[message["parked"]] = message["reason"]
             if "waited" in message:
@@ -276,6 +283,13 @@ class Delivery:
 
     def _log_path(self) -> Path:
         return self.path.with_suffix(".mlflow.log")
+
+
+def _keep_days() -> tuple[str, ...]:
+    try:
+        return (str(config.current().journal_keep_days),)
+    except config.OptionError:  # said where the option is used; until it is mended nothing is deleted
+        return ()
 
 
 def _close(pipe: IO[str] | None) -> None:

@@ -84,6 +84,10 @@ class FeedbackWriter:
         """
         return all(said.get("missing") for said in list(self._waiting))
 
+    def settled(self, seq: int) -> bool:
+        """Tell whether all that was said up to a position is in MLflow, or is of a trace that MLflow does not have."""
+        return self._position >= seq and self.is_done()
+
     def is_at_end(self) -> bool:
         """Tell whether the journal was read to its end."""
         return self._position >= self._follower.last_seq()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.journal.companion import close_if_orphan, tell_where_on_signal
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
-from agenttrace_nb.journal.recover import close_interrupted
+from agenttrace_nb.journal.recover import close_interrupted, remove_old
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class _Wait:
     number: int
     key: str
     seq: int
-    hurry: bool = True
+    asked_again: bool = False
 
 
 class Worker:
@@ -65,12 +65,15 @@ class Worker:
         The kernel's journal.
     tell
         Takes what the kernel should know.
+    keep_days
+        Days after which a delivered journal of a process that has ended is deleted; ``None``: never.
     """
 
-    def __init__(self, path: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, path: Path, tell: Callable[[dict[str, Any]], None], *, keep_days: float | None = None) -> None:
         from agenttrace_nb.mlflow_store.stores import Stores
 
         self.path = path
+        self._keep_days = keep_days
         self._tell = tell
         self._inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._waits: list[_Wait] = []
@@ -103,7 +106,7 @@ class Worker:
             closed = False
             while True:
                 self._read_inbox(traces, block=not traces.step(hurry=bool(self._waits) or self._gone))
-                self._answer(traces, messages)
+                self._answer(traces, messages, feedback)
                 if self._gone and not closed:
                     closed = True
                     close_if_orphan(self.path)
@@ -149,11 +152,17 @@ class Worker:
         if "wait" in said:
             self._waits.append(_Wait(said["id"], said["wait"], traces.last_seq()))
 
-    def _answer(self, traces: TraceWriter, messages: MessageRunWriter) -> None:
+    def _answer(self, traces: TraceWriter, messages: MessageRunWriter, feedback: FeedbackWriter) -> None:
         for wait in list(self._waits):
             reason = traces.parked_because(wait.key)
-            if reason is None and not (traces.settled(wait.key, wait.seq) and messages.settled(wait.key, wait.seq)):
-                continue
+            if reason is None:
+                if not (traces.settled(wait.key, wait.seq) and messages.settled(wait.key, wait.seq)):
+                    continue
+                if not wait.asked_again:  # what was said of a trace may have been tried before the trace was there
+                    wait.asked_again = True
+                    feedback.step(hurry=True)
+                if not feedback.settled(wait.seq):
+                    continue
             self._waits.remove(wait)
             self._tell({"waited": wait.number, "problem": reason})
 
@@ -162,9 +171,19 @@ class Worker:
     def _adopt_orphans(self) -> None:
         while not self._gone:
             self._deliver_orphans(until=lambda: self._gone)
+            self._clear_away()
             for _ in range(int(ORPHANS_EVERY_S / BUSY_S)):
                 if not self._gone:
                     time.sleep(BUSY_S)
+
+    def _clear_away(self) -> None:
+        if self._keep_days is None:
+            return
+        try:
+            for path in remove_old(self.path.parent, keep_days=self._keep_days):
+                _log.info("%s is delivered and old, and was deleted", path)
+        except Exception:
+            _log.exception("old journals")
 
     def _deliver_orphans(self, until: Callable[[], bool]) -> None:
         for path in orphans(self.path.parent):
@@ -277,7 +296,7 @@ def prepare_process() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the writing process for one journal."""
+    """Run the writing process for one journal: its path and, where old ones are deleted, the days they are kept."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     tell_where_on_signal()
     prepare_process()
@@ -291,5 +310,5 @@ def main(arguments: Sequence[str]) -> int:
             out.write(json.dumps(message) + "\n")
             out.flush()
 
-    Worker(Path(arguments[0]), tell).run()
+    Worker(Path(arguments[0]), tell, keep_days=float(arguments[1]) if len(arguments) > 1 else None).run()
     return 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.events import Event
 
 DAY_S = 86_400
-FOLLOWERS = ("mlflow", "message-runs")
+FOLLOWERS = ("mlflow", "message-runs", "feedback")
 
 
 def events(path: Path) -> list[Event]:
@@ -279,8 +279,12 @@ def test_a_journal_with_something_still_in_its_log_is_as_old_as_the_log(tmp_path
 
 
 @pytest.mark.parametrize(
-    "case", ["no follower", "one follower", "behind", "parked", "no state", "state of another shape"]
-)
+    "case",
+    [
+        "no follower", "one follower", "behind", "parked", "no state", "state of another shape",
+        "what was said is not read", "what was said waits for its trace",
+    ],
+)  # fmt: skip
 def test_a_journal_that_is_not_delivered_is_never_deleted(tmp_path: Path, case: str) -> None:
     path = write_journal(tmp_path / "one.journal")
     if case == "one follower":
@@ -291,6 +295,10 @@ def test_a_journal_that_is_not_delivered_is_never_deleted(tmp_path: Path, case: 
     elif case == "parked":
         deliver(path, "mlflow", parked={"r": "why"})
         deliver(path, "message-runs")
+    elif case.startswith("what was said"):
+        deliver(path, "mlflow", "message-runs")
+        if case.endswith("waits for its trace"):
+            deliver(path, "feedback", waiting=[{"trace_id": "a" * 32, "missing": True}])
     elif case != "no follower":
         deliver(path, *FOLLOWERS)
         path.with_suffix(".mlflow.json").write_text("" if case == "no state" else '{"cursor": 99, "state": []}')

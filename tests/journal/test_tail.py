@@ -223,10 +223,10 @@ def test_a_process_that_died_before_it_emptied_the_tail_leaves_nothing_twice(tmp
 def test_a_journal_with_something_in_its_tail_that_nobody_has_read_is_not_deleted(held: Journal) -> None:
     say(held, "a", urgent=True)
     path = died(held)
-    for name in ("mlflow", "message-runs"):
+    for name in ("mlflow", "message-runs", "feedback"):
         path.with_suffix(f".{name}.json").write_text('{"cursor": 0, "state": {}}')
     assert remove_old(path.parent, keep_days=0) == []
-    for name in ("mlflow", "message-runs"):
+    for name in ("mlflow", "message-runs", "feedback"):
         path.with_suffix(f".{name}.json").write_text('{"cursor": 1, "state": {}}')
     assert remove_old(path.parent, keep_days=0) == [path]
     assert list(path.parent.glob("dead.*")) == []

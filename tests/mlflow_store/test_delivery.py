@@ -22,8 +22,10 @@ from mlflow_store.test_message_runs import written
 
 from agenttrace_nb.journal import companion
 from agenttrace_nb.journal.append import Journal
+from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.mlflow_store import delivery as delivery_module
 from agenttrace_nb.mlflow_store.delivery import Delivery
+from agenttrace_nb.mlflow_store.feedback import read_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +94,41 @@ def test_a_run_arrives_with_traces_and_messages_and_the_caller_waits_for_nothing
     say(journal, "k1", success=True)
     assert delivery.wait("k1", PATIENCE_S)
     assert client.get_run(run_id).data.tags["agenttrace.success"] == "true"
+
+
+def test_waiting_for_a_run_is_waiting_for_what_was_said_of_it(
+    journal: Journal, delivery: Delivery, uri: str, cwd: Path
+) -> None:
+    trace = booking()
+    # Said before the trace is there, and of a trace that never will be: that one holds nothing up.
+    for key, trace_id in (("k1", trace.trace_id), ("k2", "f" * 32)):
+        body = {
+            "key": key, "trace_id": trace_id, "span_id": None, "name": "error", "value": "wrong amount",
+            "comment": None, "user": "me", "time_ns": time.time_ns(), "cwd": str(cwd), "tracking_uri": uri,
+        }  # fmt: skip
+        journal.append(EventKind.FEEDBACK, body=body, urgent=True)
+    record_run(journal, "k1", uri, cwd, trace)
+    delivery.start()
+    assert delivery.wait("k1", PATIENCE_S), log_of(journal)
+    assert [said.category for said in read_reports(uri, [trace.trace_id])] == ["wrong amount"]
+    again = {**body, "key": "k3", "trace_id": trace.trace_id, "name": "rating", "value": True}
+    journal.append(EventKind.FEEDBACK, body=again, urgent=True)
+    assert delivery.wait("k1", PATIENCE_S), log_of(journal)
+    assert [said.ok for said in read_reports(uri, [trace.trace_id])] == [None, True]
+
+
+def test_old_journals_that_are_delivered_are_cleared_away(
+    journal: Journal, delivery: Delivery, uri: str, cwd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Journal(journal.path.parent / "20250101T000000-1-left.journal")
+    record_run(left, "old", uri, cwd, booking(1))
+    left.close()
+    monkeypatch.setenv("AGENTTRACE_JOURNAL_KEEP_DAYS", "0")
+    delivery.start()
+    assert eventually(lambda: not left.path.exists()), log_of(journal)
+    assert list(left.path.parent.glob("*left*")) == []
+    assert list(written(mlflow.MlflowClient(uri))[0]) == ["old"], "nothing goes before it is in MLflow"
+    assert journal.path.exists()
 
 
 def test_an_unknown_run_id_costs_no_more_than_its_timeout(delivery: Delivery) -> None:
@@ -179,7 +216,8 @@ start_trace(journal, "k2", trace)
 for span in trace.spans[:4]:
     start_span(journal, "k2", span)
 journal.flush()
-print(delivery._process and delivery._process.pid, flush=True)
+delivery._launched.wait(60)  # one that is killed before has left its journal to the next start
+print(delivery._process.pid, flush=True)
 {then}
 """
 
