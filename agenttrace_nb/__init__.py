@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.capture.active import set_role
     from agenttrace_nb.config import OptionError
     from agenttrace_nb.replay import replay, save_recording
+    from agenttrace_nb.sources.pull import pull
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
     from agenttrace_nb.tracing import Run, last, show, trace
     from agenttrace_nb.tracing.cases import run_cases
@@ -71,6 +72,7 @@ __all__ = [
     "latency",
     "load",
     "overlay",
+    "pull",
     "rate",
     "replay",
     "report_error",
@@ -111,6 +113,7 @@ _HOME_OF = {
     "latency": "analysis.latency",
     "load": "analysis.search",
     "overlay": "views.overlay",
+    "pull": "sources.pull",
     "rate": "tracing.feedback",
     "replay": "replay",
     "report_error": "tracing.feedback",

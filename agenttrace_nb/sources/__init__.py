@@ -1,1 +1,7 @@
-"""Metrics read back from Prometheus, Grafana, Datadog and Splunk, beside the runs they belong to."""
+"""Metrics read back from Prometheus, Grafana, Datadog, Splunk and others, and stored in MLflow."""
+
+from __future__ import annotations
+
+from agenttrace_nb.sources.source import Query, Sample, Series, Source, SourceError
+
+__all__ = ["Query", "Sample", "Series", "Source", "SourceError"]
