@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agenttrace_nb.audit.erase import erase, expire, hold
+    from agenttrace_nb.audit.erase import erase
     from agenttrace_nb.audit.evidence import export
     from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.pins import Pin
     from agenttrace_nb.audit.place import AuditError
     from agenttrace_nb.audit.report import Report, Verdict
     from agenttrace_nb.audit.repository import pin_of, publish
+    from agenttrace_nb.audit.retention import PRESETS, expire, hold, retain
     from agenttrace_nb.audit.retrieve import find, show
     from agenttrace_nb.audit.switch import init, off, on, status
     from agenttrace_nb.audit.timestamps import timestamp
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.witness import Witness, cosign, pin_from
 
 __all__ = [
+    "PRESETS",
     "AuditError",
     "AuditLog",
     "Pin",
@@ -47,6 +49,7 @@ __all__ = [
     "pin_from",
     "pin_of",
     "publish",
+    "retain",
     "show",
     "status",
     "timestamp",
@@ -54,6 +57,7 @@ __all__ = [
 ]
 
 _HOME_OF = {
+    "PRESETS": "retention",
     "AuditError": "place",
     "AuditLog": "log",
     "Pin": "pins",
@@ -62,16 +66,17 @@ _HOME_OF = {
     "Witness": "witness",
     "cosign": "witness",
     "erase": "erase",
-    "expire": "erase",
+    "expire": "retention",
     "export": "evidence",
     "find": "retrieve",
-    "hold": "erase",
+    "hold": "retention",
     "init": "switch",
     "off": "switch",
     "on": "switch",
     "pin_from": "witness",
     "pin_of": "repository",
     "publish": "repository",
+    "retain": "retention",
     "show": "retrieve",
     "status": "switch",
     "timestamp": "timestamps",

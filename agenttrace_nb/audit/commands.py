@@ -55,6 +55,12 @@ def add_to(commands: Any) -> None:
     hold.add_argument("id", nargs="+", help="trace ids")
     hold.add_argument("--reason", required=True, metavar="TEXT")
     hold.add_argument("--release", action="store_true", help="release them instead")
+    retain = add("retain", _retain, "say how long contents must be kept: what is younger is not erased")
+    _add_period(retain, "--days")
+    retain.add_argument("--reason", required=True, metavar="TEXT")
+    _add_period(
+        add("expire", _expire, "erase what is older than a period, but for what is on hold"), "--older-than-days"
+    )
     add("rotate", _rotate, "begin a new key epoch now, and destroy the old key")
 
 
@@ -86,7 +92,21 @@ def _add_erase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, metavar="TEXT")
     parser.add_argument("--approver", required=True, metavar="TEXT")
     parser.add_argument("--plan", action="store_true", help="only say what would be erased, and what is not reached")
+    parser.add_argument(
+        "--component", action="append", metavar="PATH", help="erase no more than this, such as 'span/*/inputs'"
+    )
     parser.add_argument("--override-hold", action="store_true", help="erase what is on hold too; that is recorded")
+    parser.add_argument(
+        "--override-retention", action="store_true", help="erase what is to be kept still; that is recorded"
+    )
+
+
+def _add_period(parser: argparse.ArgumentParser, days: str) -> None:
+    from agenttrace_nb.audit.retention import PRESETS
+
+    names = "; ".join(f"{name}: {period.rule}" for name, period in PRESETS.items())
+    parser.add_argument("--preset", metavar="NAME", help=f"a period by name ({names})")
+    parser.add_argument(days, dest="days", type=float, metavar="N", help="or the number of days")
 
 
 def _add_witness(parser: argparse.ArgumentParser) -> None:
@@ -227,15 +247,33 @@ def _export(given: Any) -> int:
 def _erase(given: Any) -> int:
     from agenttrace_nb.audit.erase import erase
 
-    options = {"plan": given.plan, "override_hold": given.override_hold}
-    print(erase(given.id, reason=given.reason, approver=given.approver, **options))
+    print(
+        erase(
+            given.id, reason=given.reason, approver=given.approver, component=given.component, plan=given.plan,
+            override_hold=given.override_hold, override_retention=given.override_retention,
+        )
+    )  # fmt: skip
     return 0
 
 
 def _hold(given: Any) -> int:
-    from agenttrace_nb.audit.erase import hold
+    from agenttrace_nb.audit.retention import hold
 
     print(f"entry {hold(given.id, reason=given.reason, release=given.release)}")
+    return 0
+
+
+def _retain(given: Any) -> int:
+    from agenttrace_nb.audit.retention import retain
+
+    print(f"entry {retain(preset=given.preset, days=given.days, reason=given.reason)}")
+    return 0
+
+
+def _expire(given: Any) -> int:
+    from agenttrace_nb.audit.retention import expire
+
+    print(expire(preset=given.preset, older_than_days=given.days))
     return 0
 
 

@@ -3,6 +3,9 @@
 A commitment is the SHA-256 of a random salt and the part. The salts lie inside the ciphertext: with the key destroyed,
 nobody can try out what a commitment stands for. The manifest lists path and commitment of each part; its Merkle root
 stands in the entry, so that one part can be shown and proven without the others.
+
+A part that was erased keeps its line in the manifest; its salt and its bytes are gone, and the rest is encrypted anew
+under another key.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ from agenttrace_nb.audit import canon
 from agenttrace_nb.audit.merkle import Edge, leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 SALT_BYTES = 16
 KEY_BYTES = 32
 _NONCE = bytes(12)  # each key encrypts one content only
 _LENGTH = struct.Struct(">I")
+_GONE = 0xFFFF_FFFF
+"""Stands for the length of a part that was erased."""
 _COMPRESSION = 6
 _MAX_BYTES = 1 << 30
 
@@ -91,18 +96,42 @@ def seal(parts: Sequence[Part], bound_to: bytes) -> Sealed:
     bound_to
         What the ciphertext belongs to: it opens only together with the same bytes.
     """
+    return _encrypted(b"\n".join(_line(part) for part in parts), parts, bound_to)
+
+
+def reduced(sealed: Sealed, gone: Collection[str], bound_to: bytes) -> Sealed:
+    """Return a content without some of its parts, under a new key; the manifest stays as it was committed to.
+
+    Raises
+    ------
+    ContentError
+        If the content was changed.
+    """
+    kept = {part.path: part for part in unseal(sealed, bound_to) if part.path not in gone}
+    places = [kept.get(path) for path, _ in manifest_lines(sealed.manifest)]
+    return _encrypted(sealed.manifest, places, bound_to)
+
+
+def erased_paths(manifest: bytes, parts: Iterable[Part]) -> list[str]:
+    """Return the paths of parts that were committed to and are not there any more."""
+    there = {part.path for part in parts}
+    return [path for path, _ in manifest_lines(manifest) if path not in there]
+
+
+def _encrypted(manifest: bytes, places: Sequence[Part | None], bound_to: bytes) -> Sealed:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    manifest = b"\n".join(_line(part) for part in parts)
-    plain = b"".join(part.salt for part in parts) + zlib.compress(
-        b"".join(_LENGTH.pack(len(part.data)) + part.data for part in parts), _COMPRESSION
+    salts = b"".join(bytes(SALT_BYTES) if part is None else part.salt for part in places)
+    packed = b"".join(
+        _LENGTH.pack(_GONE) if part is None else _LENGTH.pack(len(part.data)) + part.data for part in places
     )
     key = os.urandom(KEY_BYTES)
+    plain = salts + zlib.compress(packed, _COMPRESSION)
     return Sealed(manifest, AESGCM(key).encrypt(_NONCE, plain, bound_to), key)
 
 
 def unseal(sealed: Sealed, bound_to: bytes) -> list[Part]:
-    """Return the parts, each checked against its commitment.
+    """Return the parts that are there, each checked against its commitment.
 
     Raises
     ------
@@ -122,6 +151,9 @@ def unseal(sealed: Sealed, bound_to: bytes) -> list[Part]:
     parts, at = [], 0
     for number, (path, commitment) in enumerate(listed):
         length = int.from_bytes(packed[at : at + 4], "big")
+        if length == _GONE:
+            at += 4
+            continue
         data = packed[at + 4 : at + 4 + length]
         at += 4 + length
         part = Part(path, data, salts[SALT_BYTES * number : SALT_BYTES * (number + 1)])

@@ -1,4 +1,4 @@
-"""Erasing contents, holding them, and letting them expire. Every proof stays valid; each is an entry of its own.
+"""Erasing contents: of whole traces, or components of them. Every proof stays valid; each is an entry of its own.
 
 Erasing destroys the key of a content, and with it the salts of its commitments: nobody can try out any more what they
 stand for. Copies elsewhere are not reached: backups, MLflow, bundles that were given away, remains on flash disks.
@@ -7,18 +7,27 @@ stand for. Copies elsewhere are not reached: backups, MLflow, bundles that were 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.canon import canonical
-from agenttrace_nb.audit.envelope import Envelope
+from agenttrace_nb.audit.components import checked, matching
+from agenttrace_nb.audit.content import erased_paths
 from agenttrace_nb.audit.log import AuditLog, Draft
 from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.retention import refuse_too_early, refuse_while_held
+from agenttrace_nb.audit.vault import Source
+from agenttrace_nb.mlflow_store.attributes import mlflow_trace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from agenttrace_nb.audit.log import Pen
+
+CONTENTS = ("run-open", "run", "amend", "feedback")
+"""Kinds of entries whose content is a trace's, by what they are found by."""
 
 RESIDUE = (
     "ids, times, number and status of steps in the log's entries",
@@ -30,20 +39,39 @@ RESIDUE = (
 )
 """What erasing here does not reach."""
 
+_SCRUB_S = 10.0
+_PAUSE_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased, or would be; shows itself as a text."""
+    """What was erased, or would be; shows itself as a text.
+
+    Attributes
+    ----------
+    traces
+        Ids of the traces.
+    entries
+        The entries whose content it is, or was part of.
+    components
+        What was erased of them; empty: all of it.
+    by
+        The entries that authorise it, one for each trace; empty where nothing was erased.
+    """
 
     traces: tuple[str, ...]
     entries: tuple[int, ...]
-    by: int | None
+    components: tuple[str, ...] = ()
+    by: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """Return it for people."""
-        done = f"erased, authorised by entry {self.by}" if self.by is not None else "would be erased"
-        lines = [f"{len(self.entries)} contents of {len(self.traces)} traces: {done}", "Not reached:"]
-        return "\n".join([*lines, *(f"  {what}" for what in RESIDUE)])
+        done = f"erased, authorised by {_numbers(self.by)}" if self.by else "would be erased"
+        if not self.entries:
+            done = "nothing left to erase"
+        what = f"{', '.join(self.components)} in {len(self.entries)}" if self.components else f"{len(self.entries)}"
+        lines = [f"{what} {_n(self.entries, 'content')} of {len(self.traces)} {_n(self.traces, 'trace')}: {done}"]
+        return "\n".join([*lines, "Not reached:", *(f"  {each}" for each in RESIDUE)])
 
     __repr__ = __str__
 
@@ -53,11 +81,13 @@ def erase(
     *,
     reason: str,
     approver: str,
+    component: str | Sequence[str] | None = None,
     plan: bool = False,
     override_hold: bool = False,
+    override_retention: bool = False,
     folder: Path | None = None,
 ) -> Erased:
-    """Destroy the content of traces in the vault for good.
+    """Destroy the content of traces in the vault, or components of it, for good.
 
     Parameters
     ----------
@@ -65,17 +95,20 @@ def erase(
         Ids of traces.
     reason, approver
         Why, and who allowed it; kept as content of the entry.
+    component
+        What of them: ``span/3/inputs``, ``span/*/outputs``, ``cell-run``, ``feedback``, or several; by default all.
+        Ids, names, times and status of steps stay then. A trace that holds nothing of it is an error.
     plan
         Only say what would be erased, and what is not reached.
-    override_hold
-        Whether to erase what is on hold; that is recorded too.
+    override_hold, override_retention
+        Whether to erase what is on hold, or before its period of retention is over; that is recorded too.
     folder
         The log; by default that of this user.
 
     Raises
     ------
     AuditError
-        If a trace is not sealed, is on hold, or a reason is missing.
+        If a trace is not sealed, is on hold or to be kept still, or a reason is missing.
 
     Examples
     --------
@@ -87,95 +120,123 @@ def erase(
             raise AuditError(msg)
     wanted = [t.removeprefix("tr-") for t in ([traces] if isinstance(traces, str) else traces)]
     with contextlib.closing(AuditLog(folder)) as log:
-        targets = [index for trace in wanted for index in _contents(log, trace)]
-        held = sorted(set(wanted) & _held(log))
-        if held and not override_hold:
-            msg = f"trace {held[0]} is on legal hold; release it first, or give override_hold=True, which is recorded"
-            raise AuditError(msg)
+        todo = [_Target.of(log, trace, component) for trace in wanted]
+        held = refuse_while_held(log, wanted, override=override_hold)
+        early = refuse_too_early(log, [i for one in todo for i in one.indices], override=override_retention)
+        entries = tuple(index for one in todo for index in one.indices)
+        named = tuple(dict.fromkeys(pattern for one in todo for pattern in one.components))
         if plan:
-            return Erased(tuple(wanted), tuple(targets), None)
-        parts = [("why", canonical({"reason": reason, "approver": approver}))]
-        facts = {"targets": targets, "traces": wanted, "overrodeHold": bool(held)}
+            return Erased(tuple(wanted), entries, named)
+        why = [("why", canonical({"reason": reason, "approver": approver}))]
         with log.writing() as pen:
-            receipt = pen.append(Draft(kind="erase", subject=f"audit-log:{log.origin}", facts=facts, parts=parts))
-            pen.erase_content(targets)
-        if not log.vault.scrub():
-            msg = "erased, but the database's log could not be emptied while others read it; run it again later"
-            raise AuditError(msg)
-        return Erased(tuple(wanted), tuple(targets), receipt.index)
+            by = [
+                one.erase(pen, "erase", why, {"overrodeHold": one.trace in held, "overrodeRetention": early})
+                for one in todo
+                if one.indices
+            ]
+        scrub(log)
+        return Erased(tuple(wanted), entries, named, tuple(by))
 
 
-def hold(traces: str | Sequence[str], *, reason: str, release: bool = False, folder: Path | None = None) -> int:
-    """Put traces on legal hold, or release them; held contents are neither erased nor expire.
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is to be erased of one trace.
 
-    Returns
-    -------
-    int
-        The entry that says so.
+    Attributes
+    ----------
+    indices
+        The entries that hold some of it.
+    components
+        Patterns; empty: everything.
+    """
+
+    trace: str
+    indices: tuple[int, ...]
+    components: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, log: AuditLog, trace: str, component: str | Sequence[str] | None) -> _Target:
+        indices = contents_of(log, trace)
+        if component is None:
+            return cls(trace, tuple(indices))
+        there = {index: [part.path for part in log.read(index) or ()] for index in indices}
+        patterns = checked(component, list(dict.fromkeys(path for paths in there.values() for path in paths)))
+        return cls(trace, tuple(i for i, paths in there.items() if matching(patterns, paths)), tuple(patterns))
+
+    def erase(self, pen: Pen, kind: str, parts: Sequence[tuple[str, bytes]], said: dict[str, Any]) -> int:
+        facts = {"traceId": self.trace, "targets": list(self.indices), "paths": list(self.components), **said}
+        receipt = pen.append(Draft(
+            kind=kind, subject=f"mlflow-trace:{mlflow_trace_id(self.trace)}", facts=facts, parts=parts,
+            source=Source("", kind, self.trace, pen.size),
+        ))  # fmt: skip
+        if not self.components:
+            pen.erase_content(list(self.indices))
+        for index in self.indices if self.components else ():
+            pen.erase_parts(index, self.components)
+        return receipt.index
+
+
+def erase_expired(pen: Pen, trace: str, indices: Sequence[int], said: dict[str, Any]) -> int:
+    """Destroy contents of a trace whose time is over; return the entry that says so."""
+    return _Target(trace, tuple(indices)).erase(pen, "retain-expire", (), said)
+
+
+def contents_of(log: AuditLog, trace: str) -> list[int]:
+    """Return the entries of a trace whose content is, at least partly, still there.
 
     Raises
     ------
     AuditError
-        If a trace is not sealed.
+        If the trace is not sealed.
     """
-    wanted = [t.removeprefix("tr-") for t in ([traces] if isinstance(traces, str) else traces)]
-    with contextlib.closing(AuditLog(folder)) as log:
-        for trace in wanted:
-            _contents(log, trace)
-        facts = {"traces": wanted, "release": release}
-        parts = [("why", canonical({"reason": reason}))]
-        return log.append(Draft(kind="legal-hold", subject=f"audit-log:{log.origin}", facts=facts, parts=parts)).index
-
-
-def expire(*, older_than_days: float, folder: Path | None = None) -> Erased:
-    """Erase the contents of traces that were sealed so long ago, but for those on hold. The entries stay.
-
-    Raises
-    ------
-    AuditError
-        If there is no log, or the number of days is negative.
-    """
-    if not older_than_days >= 0:
-        msg = f"older_than_days={older_than_days!r} is not allowed; it must be a number of days, 0 or more"
-        raise AuditError(msg)
-    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than_days)
-    with contextlib.closing(AuditLog(folder)) as log:
-        held, traces, targets = _held(log), [], []
-        rows = log.vault.db.execute("SELECT DISTINCT trace FROM source WHERE kind IN ('run', 'amend')").fetchall()
-        for (trace,) in rows:
-            indices = _contents(log, trace) if trace not in held else []
-            if indices and all(_sealed_at(log, index) < before for index in indices):
-                traces.append(trace)
-                targets += indices
-        if not targets:
-            return Erased((), (), None)
-        facts = {"targets": targets, "traces": traces, "olderThanDays": older_than_days}
-        with log.writing() as pen:
-            receipt = pen.append(Draft(kind="retain-expire", subject=f"audit-log:{log.origin}", facts=facts))
-            pen.erase_content(targets)
-        log.vault.scrub()
-        return Erased(tuple(traces), tuple(targets), receipt.index)
-
-
-def _contents(log: AuditLog, trace: str) -> list[int]:
-    entries = log.vault.of_trace(trace)
+    entries = log.vault.of_kind(*CONTENTS, trace=trace)
     if not entries:
         msg = f"there is no sealed trace {trace!r}; at.audit.find() lists what there is"
         raise AuditError(msg)
-    there = {row[0] for row in log.vault.db.execute("SELECT i FROM content_key")}
-    return [index for index, _ in entries if index in there]
+    there = "SELECT 1 FROM content_key WHERE i = ?"
+    return [index for index in entries if log.vault.db.execute(there, (index,)).fetchone()]
 
 
-def _held(log: AuditLog) -> set[str]:
-    held: set[str] = set()
-    for _, entry in log.vault.entries():
-        said = Envelope.parse(entry).statement.predicate
-        if said["kind"] == "legal-hold":
-            held = held - set(said["traces"]) if said["release"] else held | set(said["traces"])
-    return held
+def authorities(log: AuditLog, trace: str) -> dict[int, list[tuple[int, list[str]]]]:
+    """Return what was erased of a trace: by entry, which entries say so, and which components (none: all)."""
+    found: dict[int, list[tuple[int, list[str]]]] = {}
+    for by in log.vault.of_kind("erase", "retain-expire", trace=trace):
+        said = log.statement(by).predicate
+        for index in said["targets"]:
+            found.setdefault(index, []).append((by, said["paths"]))
+    return found
 
 
-def _sealed_at(log: AuditLog, index: int) -> dt.datetime:
-    entry = log.vault.entry(index)
-    said = Envelope.parse(entry or b"").statement.predicate
-    return dt.datetime.fromisoformat(str(said["sealedAt"]))
+def erased_parts(log: AuditLog, trace: str, index: int, parts: Iterable[Any]) -> dict[str, int]:
+    """Return the paths of an entry's parts that were erased, and which entry says so."""
+    gone = erased_paths(log.vault.manifest(index) or b"", parts)
+    if not gone:
+        return {}
+    said = authorities(log, trace).get(index, [])
+    return {path: by for by, patterns in said for path in matching(patterns, gone)}
+
+
+def scrub(log: AuditLog) -> None:
+    """Empty the database's log, in which what was destroyed would remain.
+
+    Raises
+    ------
+    AuditError
+        If somebody reads it all the time.
+    """
+    until = time.monotonic() + _SCRUB_S
+    while not log.vault.scrub():
+        if time.monotonic() > until:
+            msg = "erased, but the database's log could not be emptied while others read it; run it again later"
+            raise AuditError(msg)
+        time.sleep(_PAUSE_S)
+
+
+def _numbers(indices: Sequence[int]) -> str:
+    if len(indices) == 1:
+        return f"entry {indices[0]}"
+    return f"entries {', '.join(map(str, indices[:5]))}{' …' if len(indices) > 5 else ''}"  # noqa: PLR2004 - on one line
+
+
+def _n(things: Sequence[Any], word: str) -> str:
+    return word if len(things) == 1 else f"{word}s"

@@ -7,13 +7,12 @@ import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.audit import content
 from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement
-from agenttrace_nb.audit.log import KINDS, anchor_of, bound_to
-from agenttrace_nb.audit.merkle import EMPTY_ROOT, Edge, Tree, leaf_hash
+from agenttrace_nb.audit.examine_content import check_content
+from agenttrace_nb.audit.log import KINDS, anchor_of
+from agenttrace_nb.audit.merkle import Edge, Tree, leaf_hash
 from agenttrace_nb.audit.note import Checkpoint, Note, NoteError, Verifier, checkpoint_of
-from agenttrace_nb.audit.place import AuditError
-from agenttrace_nb.audit.report import Finding, Report, Verdict
+from agenttrace_nb.audit.report import Report
 from agenttrace_nb.audit.vault import Epoch, Source
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Examination:
             self._check_entries()
             self._check_tables()
             if self._level == "full":
-                self._check_content(key_of_keys)
+                check_content(self.report, self._vault, [s for s in self._statements if s is not None], key_of_keys)
         except (sqlite3.Error, UnicodeError) as error:
             self.report.find(f"the vault cannot be read to its end ({error})")
         finally:
@@ -194,8 +193,8 @@ class Examination:
         found = []
         for statement in self._statements:
             if statement is not None and (told := statement.predicate.get("source")) is not None:
-                kind = "said" if statement.subject.startswith("cell-run:") else statement.kind
-                found.append((statement.index, Source(told["journal"], kind, told["trace"], told["seq"])))
+                source = Source(told["journal"], told["kind"], told["trace"], told["seq"])
+                found.append((statement.index, source))
         return found
 
     def _check_open(self) -> None:
@@ -209,7 +208,7 @@ class Examination:
             trace = statement.predicate.get("traceId")
             if statement.kind == "run-open":
                 open_since[str(trace)] = statement.index
-            elif statement.kind in ("run", "amend") and trace is not None:
+            elif statement.kind in ("run", "amend") and trace is not None and not statement.predicate.get("feedback"):
                 open_since.pop(str(trace), None)
         for trace, index in open_since.items():
             self.report.notes.append(f"trace {trace} was opened in entry {index} and never closed")
@@ -218,70 +217,3 @@ class Examination:
             for s in self._statements
             if s is not None and s.kind == "gap"
         ]
-
-    # -- content ------------------------------------------------------------------------------------------------
-
-    def _check_content(self, key_of_keys: Callable[[], bytes]) -> None:
-        report = self.report
-        try:
-            key = key_of_keys()
-        except AuditError as error:
-            report.findings.append(Finding(Verdict.INCOMPLETE, f"contents cannot be opened: {error}"))
-            return
-        erased, opened = self._erased(), 0
-        orphans = self._vault.db.execute("SELECT i FROM content_key WHERE i NOT IN (SELECT i FROM content)").fetchall()
-        if orphans:
-            report.find(f"there are keys of no content: {[row[0] for row in orphans][:5]}")
-        for statement in self._statements:
-            if statement is None:
-                continue
-            if not statement.predicate.get("components"):
-                if statement.root != EMPTY_ROOT.hex():
-                    report.find("it has no content, but commits to some", index=statement.index)
-            elif statement.index in erased:
-                self._check_erased(statement, erased[statement.index])
-            else:
-                opened += self._check_one(statement, key)
-        report.checks["contents opened and compared with their commitments"] = opened
-        report.checks["contents erased with an entry that says so"] = len(erased)
-
-    def _check_one(self, statement: Statement, key: bytes) -> bool:
-        report, index, trace = self.report, statement.index, statement.predicate.get("traceId")
-        try:
-            manifest = self._vault.manifest(index)
-            if manifest is None:
-                return False  # said above
-            if content.manifest_root(manifest) != statement.root:
-                report.find("its manifest is not the one that was committed to", index=index, trace_id=trace)
-                return False
-            if len(content.manifest_lines(manifest)) != statement.predicate["components"]:
-                report.find("its manifest has another number of parts", index=index, trace_id=trace)
-            sealed = self._vault.sealed(index, key)
-            if sealed is None:
-                report.find("its content is gone, and no entry says that it was erased", index=index, trace_id=trace)
-                return False
-            content.unseal(sealed, bound_to(self.origin, index))
-        except (AuditError, content.ContentError, TypeError, ValueError) as error:
-            report.find(str(error), index=index, trace_id=trace)
-            return False
-        return True
-
-    def _check_erased(self, statement: Statement, by: int) -> None:
-        row = self._vault.db.execute(
-            "SELECT ciphertext, wrapped FROM content LEFT JOIN content_key USING (i) WHERE i = ?", (statement.index,)
-        ).fetchone()
-        manifest = self._vault.manifest(statement.index)
-        if row is not None and row != (None, None):
-            self.report.find(f"it was erased by entry {by}, but content of it is there", index=statement.index)
-        if manifest is None or content.manifest_root(manifest) != statement.root:
-            self.report.find("its manifest is not the one that was committed to", index=statement.index)
-        self.report.notes.append(f"entry {statement.index} was erased, authorised by entry {by}")
-
-    def _erased(self) -> dict[int, int]:
-        """Return which entries' contents were erased, and by which entry."""
-        found: dict[int, int] = {}
-        for statement in self._statements:
-            if statement is not None and statement.kind in ("erase", "retain-expire"):
-                targets: Any = statement.predicate.get("targets", [])
-                found |= {int(target): statement.index for target in targets if int(target) < statement.index}
-        return found

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import content
-from agenttrace_nb.audit.envelope import Statement, signed
+from agenttrace_nb.audit.components import matching
+from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement, signed
 from agenttrace_nb.audit.keys import KeyRing
 from agenttrace_nb.audit.merkle import EMPTY_ROOT, Edge, leaf_hash
 from agenttrace_nb.audit.note import Checkpoint, Note, Signature, Verifier
@@ -31,7 +32,7 @@ SCHEMA = 1
 EPOCH_LENGTH = dt.timedelta(hours=24)
 KINDS = frozenset({
     "genesis", "run-open", "run", "amend", "key-rotate", "key-revoke", "erase", "retain-expire", "legal-hold",
-    "config-change", "audit-on", "audit-off", "gap", "recovery", "export", "access", "heartbeat",
+    "config-change", "audit-on", "audit-off", "gap", "recovery", "export", "access", "heartbeat", "pin",
 })  # fmt: skip
 _VAULT = "log.db"
 _SETTINGS = "settings.json"
@@ -181,6 +182,21 @@ class AuditLog:
         sealed = self.vault.sealed(index, self.keys.content())
         return None if sealed is None else content.unseal(sealed, bound_to(self.origin, index))
 
+    def statement(self, index: int) -> Statement:
+        """Return what an entry says; nothing of it is verified.
+
+        Raises
+        ------
+        AuditError
+            If it is missing, or cannot be read.
+        """
+        entry = self.vault.entry(index)
+        try:
+            return Envelope.parse(entry or b"").statement
+        except EnvelopeError as error:
+            msg = f"entry {index} is missing or was changed; run `agenttrace-nb audit verify`"
+            raise AuditError(msg) from error
+
     def close(self) -> None:
         """Close the vault."""
         self.vault.close()
@@ -199,6 +215,11 @@ class Pen:
             msg = "the end of the audit log does not belong to its last checkpoint; run `agenttrace-nb audit verify`"
             raise AuditError(msg)
         self._epoch = self._vault.last_epoch()
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._edge.size
 
     def append(self, draft: Draft) -> Receipt:
         """Append an entry; one that was made from the same source before is left as it is.
@@ -239,7 +260,8 @@ class Pen:
         }  # fmt: skip
         if draft.source is not None:
             predicate["source"] = {
-                "journal": draft.source.journal, "trace": draft.source.trace, "seq": draft.source.seq,
+                "journal": draft.source.journal, "kind": draft.source.kind, "trace": draft.source.trace,
+                "seq": draft.source.seq,
             }  # fmt: skip
         epoch = self._epoch.number if self._epoch else 0
         root = sealed.root if sealed else EMPTY_ROOT.hex()
@@ -260,6 +282,15 @@ class Pen:
     def erase_content(self, indices: list[int]) -> None:
         """Destroy contents; the entry that says so is appended beside."""
         self._vault.erase_content(indices)
+
+    def erase_parts(self, index: int, patterns: Sequence[str]) -> None:
+        """Destroy parts of a content; the entry that says so is appended beside."""
+        key = self._log.keys.content()
+        sealed = self._vault.sealed(index, key)
+        if sealed is not None:
+            gone = matching(patterns, [path for path, _ in content.manifest_lines(sealed.manifest)])
+            reduced = content.reduced(sealed, gone, bound_to(self._log.origin, index))
+            self._vault.replace_content(index, reduced, key)
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._log.origin, self._edge.size, self._edge.root())

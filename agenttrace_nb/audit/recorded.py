@@ -3,7 +3,8 @@
 Parts of a trace::
 
     cell-run                the cell run that it belongs to
-    span/<n>                ids, name, times and status of the n-th span
+    span/<n>                ids, name, times and status of the n-th span; never erased alone
+    span/<n>/message        what went wrong; absent where nothing did
     span/<n>/inputs         what went in, as MLflow is given it; absent where nothing did
     span/<n>/outputs        what came out
     span/<n>/attributes     everything else that is known of it
@@ -49,9 +50,11 @@ def to_parts(records: Iterable[SpanRecord], cell_run: Mapping[str, Any]) -> list
         path, rest = f"span/{number}", dict(record.attributes)
         head = {
             "trace_id": record.trace_id, "span_id": record.span_id, "parent_id": record.parent_id, "name": record.name,
-            "start_ns": record.start_ns, "end_ns": record.end_ns, "status": record.status, "message": record.message,
+            "start_ns": record.start_ns, "end_ns": record.end_ns, "status": record.status,
         }  # fmt: skip
         parts.append((path, canon.canonical(head)))
+        if record.message:
+            parts.append((f"{path}/message", canon.canonical(record.message)))
         for side, name in _SIDES:
             if (text := rest.pop(name, None)) is not None:
                 parts.append((f"{path}/{side}", canon.canonical(text)))
@@ -73,6 +76,8 @@ def from_parts(parts: Iterable[Part]) -> list[SpanRecord]:
             found[int(place)] = SpanRecord(**value)
         elif side == "attributes":
             found[int(place)].attributes |= value
+        elif side == "message":
+            found[int(place)].message = value
         elif side == "events":
             found[int(place)].events = [(name, at, told) for name, at, told in value]
         else:
@@ -99,7 +104,9 @@ def trace_of(records: list[SpanRecord]) -> Trace:
         replace(record, attributes={name: as_stored(text) for name, text in record.attributes.items()})
         for record in records
     ]
-    return to_trace(head, stored)
+    trace = to_trace(head, stored)
+    trace.experiment_id = None  # which MLflow gives it
+    return trace
 
 
 def as_stored(text: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.audit import recorded
-from agenttrace_nb.audit.envelope import Envelope
+from agenttrace_nb.audit import canon, recorded
+from agenttrace_nb.audit.erase import authorities, erased_parts
 from agenttrace_nb.audit.log import AuditLog, anchor_of, known_anchor
 from agenttrace_nb.audit.merkle import Tree, leaf_hash, verify_inclusion
 from agenttrace_nb.audit.note import NoteError, checkpoint_of
@@ -16,7 +17,7 @@ from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.spans import SpanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from agenttrace_nb.audit.envelope import Statement
@@ -53,6 +54,40 @@ class Step:
     content: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody said of a trace: a rating, or an error that was reported.
+
+    Attributes
+    ----------
+    at_ns
+        When, nanoseconds since the epoch, by the clock of the machine where it was said.
+    what
+        ``rating`` or ``error``.
+    value
+        ``True`` or ``False`` of a rating, the category of an error.
+    index
+        The entry that seals it.
+    """
+
+    at_ns: int
+    what: str
+    value: Any
+    comment: str | None
+    user: str | None
+    span_id: str | None
+    index: int
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        about = f" of step {self.span_id}" if self.span_id else ""
+        value = {True: "right", False: "wrong"}.get(self.value, self.value) if self.what == "rating" else self.value
+        words = f": {self.comment}" if self.comment else ""
+        return (
+            f"{_time(self.at_ns)}  {self.what}{about} by {self.user or 'unknown'} (entry {self.index}): {value}{words}"
+        )
+
+
 @dataclass(slots=True)
 class SealedTrace:
     """A trace from the vault; shows itself as a text.
@@ -69,6 +104,10 @@ class SealedTrace:
         Whether the entry is in the tree of the last checkpoint, under the log's key.
     amended
         The entries before, which this one amends.
+    said
+        Ratings and reports of errors, as they were given.
+    erased
+        Components that were erased, and the entry that says so.
     """
 
     trace: Trace
@@ -79,6 +118,8 @@ class SealedTrace:
     checkpoint: str
     cell_run: dict[str, Any] = field(default_factory=dict)
     amended: list[int] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    erased: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return it for people."""
@@ -95,6 +136,8 @@ class SealedTrace:
             text = step.content if isinstance(step.content, str) else _json(step.content)
             cut = "" if len(text) <= _MOST_CHARS else f" … ({len(text)} characters; .steps has all)"
             lines += [f"    {line}" for line in (text[:_MOST_CHARS] + cut).splitlines()]
+        lines += [f"erased, as entry {by} says: {path}" for path, by in self.erased.items()]
+        lines += ["Said of it:", *(f"  {each}" for each in self.said)] if self.said else []
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -146,15 +189,33 @@ def show(trace_id: str, *, folder: Path | None = None) -> SealedTrace:
             raise AuditError(msg)
         parts = log.read(whole[-1])
         if parts is None:
-            msg = f"the content of trace {trace_id!r} was erased (entry {whole[-1]}); its proof is still there"
-            raise AuditError(msg)
+            raise AuditError(_why_gone(log, wanted, whole[-1]))
         trace = recorded.trace_of(recorded.from_parts(parts))
-        statement = _statement(log, whole[-1])
+        erased = erased_parts(log, wanted, whole[-1], parts)
         proven, checkpoint = _proven(log, whole[-1])
         return SealedTrace(
-            trace, list(steps_of(trace)), whole[-1], proven, str(statement.predicate["sealedAt"]), checkpoint,
-            recorded.cell_run_of(parts), whole[:-1],
+            trace, list(steps_of(trace, erased)), whole[-1], proven,
+            str(log.statement(whole[-1]).predicate["sealedAt"]), checkpoint, recorded.cell_run_of(parts), whole[:-1],
+            list(said_of(log, wanted)), erased,
         )  # fmt: skip
+
+
+def _why_gone(log: AuditLog, trace: str, index: int) -> str:
+    said = [by for by, components in authorities(log, trace).get(index, []) if not components]
+    if said:
+        return f"the content of trace {trace!r} (entry {index}) was erased, as entry {said[0]} says; its proof is there"
+    return f"the content of trace {trace!r} (entry {index}) is gone; run `agenttrace-nb audit verify`"
+
+
+def said_of(log: AuditLog, trace: str) -> Iterator[Said]:
+    """Yield what was said of a trace and was not erased, oldest entry first."""
+    for index in log.vault.of_kind("feedback", trace=trace):
+        for part in log.read(index) or ():
+            said = canon.original(canon.parse(part.data))
+            yield Said(
+                int(said["time_ns"]), str(said["name"]), said["value"], said.get("comment"), said.get("user"),
+                said.get("span_id"), index,
+            )  # fmt: skip
 
 
 def find(
@@ -170,7 +231,7 @@ def find(
     Parameters
     ----------
     text
-        What a prompt, response, argument or result must hold, in any case of letters.
+        What a prompt, response, argument, result, rating or report must hold, in any case of letters.
     tag
         Key and value of a tag of the run (``arch`` and ``case`` too).
     since, until
@@ -194,7 +255,7 @@ def find(
             "SELECT trace, max(i) FROM source WHERE kind IN ('run', 'amend') GROUP BY trace ORDER BY 2"
         ).fetchall()
         for trace_id, index in rows:
-            statement = _statement(log, index)
+            statement = log.statement(index)
             sealed_at = dt.datetime.fromisoformat(str(statement.predicate["sealedAt"]))
             if (since and sealed_at < _aware(since)) or (until and sealed_at >= _aware(until)):
                 continue
@@ -215,37 +276,38 @@ def _hit(  # noqa: PLR0917 - what is looked at, then what is looked for
     if tag is not None and labels.get(tag[0]) != tag[1]:
         return None
     trace = recorded.trace_of(recorded.from_parts(parts))
-    if text is not None and not any(text.casefold() in _json(step.content).casefold() for step in steps_of(trace)):
-        return None
+    if text is not None:
+        texts = [_json(step.content) for step in steps_of(trace)] + [str(said) for said in said_of(log, trace_id)]
+        if not any(text.casefold() in each.casefold() for each in texts):
+            return None
     return Hit(trace_id, index, str(statement.predicate["sealedAt"]), trace.name, trace.status.value)
 
 
-def steps_of(trace: Trace) -> Iterator[Step]:
-    """Yield what was asked, answered and called, in the order of time."""
-    moments: list[tuple[int, int, Step]] = []
+def steps_of(trace: Trace, erased: Mapping[str, int] = MappingProxyType({})) -> Iterator[Step]:
+    """Yield what was asked, answered and called, in the order of time; for what was erased, who allowed it."""
+    moments: list[tuple[int, Step]] = []
     for place, span in enumerate(trace.spans):
         before, after = _SHOWN.get(span.kind, (None, None))
-        if before is not None and span.input is not None:
-            moments.append((span.start_ns, place, _step(span, span.start_ns, before, span.input)))
+        gone_in, gone_out = erased.get(f"span/{place}/inputs"), erased.get(f"span/{place}/outputs")
+        into = span.input if gone_in is None else _erased(gone_in)
+        out = span.output if gone_out is None else _erased(gone_out)
+        if before is not None and into is not None:
+            moments.append((span.start_ns, _step(span, span.start_ns, before, into)))
         end_ns = span.end_ns or span.start_ns
-        if after is not None and span.output is not None:
-            moments.append((end_ns, len(trace.spans) - place, _step(span, end_ns, after, span.output)))
+        if after is not None and out is not None:
+            moments.append((end_ns, _step(span, end_ns, after, out)))
         if span.error is not None and span.kind in _SHOWN:
-            moments.append((end_ns, len(trace.spans) - place, _step(span, end_ns, "error", str(span.error))))
-    for _, _, step in sorted(moments, key=lambda moment: moment[0]):
+            moments.append((end_ns, _step(span, end_ns, "error", str(span.error))))
+    for _, step in sorted(moments, key=lambda moment: moment[0]):
         yield step
+
+
+def _erased(by: int) -> str:
+    return f"[erased, as entry {by} says]"
 
 
 def _step(span: Span, at_ns: int, what: str, content: Any) -> Step:
     return Step(at_ns, what, span.name, span.agent, span.span_id, content)
-
-
-def _statement(log: AuditLog, index: int) -> Statement:
-    entry = log.vault.entry(index)
-    if entry is None:
-        msg = f"entry {index} is missing; run `agenttrace-nb audit verify`"
-        raise AuditError(msg)
-    return Envelope.parse(entry).statement
 
 
 def _proven(log: AuditLog, index: int) -> tuple[bool, str]:

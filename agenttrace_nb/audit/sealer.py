@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.events import Event
 
 EVENTS_PER_READ = 4000
+_NOT_SAID = frozenset({"tracking_uri", "cwd"})
+"""Where feedback is sent to, which is not what was said (and an address may hold a password)."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class Sealer:
         self._run_since: dict[str, int] = {}
         self._drafts: list[Draft] = []
         self._said: dict[str, list[Event]] = {}
+        self._feedback: list[Event] = []
         self._said_up_to = self._last_said(path.name)
         self._recovering = self._read_before > 0
 
@@ -115,7 +118,13 @@ class Sealer:
         events = self._follower.read(EVENTS_PER_READ, after=self._position)
         for event in events:
             self._take(event)
-        if events or self._drafts or self._said or any(known.ended for known in self._traces.values()):
+        if (
+            events
+            or self._drafts
+            or self._said
+            or self._feedback
+            or any(known.ended for known in self._traces.values())
+        ):
             self._seal()
             self._save()
         return bool(events)
@@ -156,6 +165,8 @@ class Sealer:
                 self._said.setdefault(str(event.run_key), []).append(event)
             if event.kind is EventKind.RUN_END:
                 self._run_since.pop(str(event.run_key), None)
+        elif event.kind is EventKind.FEEDBACK:
+            self._feedback.append(event)
         elif event.trace_id is not None:
             self._take_trace(event, event.trace_id)
 
@@ -182,15 +193,18 @@ class Sealer:
         ended = [(trace_id, known) for trace_id, known in self._traces.items() if known.ended]
         drafts = self._drafts + [self._said_of(key, events) for key, events in self._said.items()]
         receipts: list[SealedRun] = []
-        if drafts or ended:
+        if drafts or ended or self._feedback:
             with self._log.writing() as pen:
                 for draft in drafts:
                     pen.append(draft)
                 for trace_id, known in ended:
                     receipt = self._seal_trace(pen, trace_id, known)
                     receipts.append(SealedRun(trace_id, next(iter(known.run_keys), None), receipt))
+                for event in self._feedback:  # last: what it is about may have ended just now
+                    pen.append(self._feedback_of(event))
         self._drafts.clear()
         self._said.clear()
+        self._feedback.clear()
         self._said_up_to = max(self._said_up_to, self._position)
         for trace_id, known in ended:
             self._sealed[trace_id] = known.last_seq
@@ -242,6 +256,18 @@ class Sealer:
         return Draft(
             kind="amend", subject=f"cell-run:{key}", facts=facts, parts=parts,
             source=Source(self.path.name, "said", key, events[-1].seq),
+        )  # fmt: skip
+
+    def _feedback_of(self, event: Event) -> Draft:
+        """Return an entry for what somebody said of a trace, wherever that is: a rating, an error that was reported."""
+        said = {name: value for name, value in event.body.items() if name not in _NOT_SAID}
+        trace_id = str(said.get("trace_id"))
+        whole = self._log.vault.of_kind("run", "amend", trace=trace_id)
+        return Draft(
+            kind="amend", subject=f"mlflow-trace:{mlflow_trace_id(trace_id)}",
+            facts={"traceId": trace_id, "amends": whole[-1] if whole else None, "feedback": True},
+            parts=[("feedback", canon.canonical(said))],
+            source=Source(self.path.name, "feedback", trace_id, event.seq),
         )  # fmt: skip
 
     def _recovery(self, seq: int) -> Draft:

@@ -73,7 +73,17 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in which journal a sealed trace came from."""
+    """Where in which journal an entry came from, and what it is found by.
+
+    Attributes
+    ----------
+    journal
+        Empty for what did not come from one: what was erased, held, pinned.
+    kind
+        The kind of the entry; ``said`` and ``feedback`` for what was said of a cell run, and of a trace.
+    trace
+        The trace, or the key of the cell run.
+    """
 
     journal: str
     kind: str
@@ -237,6 +247,19 @@ class Vault:
         """Return the entries of a trace, index and kind, in order."""
         return list(self.db.execute("SELECT i, kind FROM source WHERE trace = ? ORDER BY i", (trace_id,)))
 
+    def of_kind(self, *kinds: str, trace: str | None = None) -> list[int]:
+        """Return the entries that are found by these kinds, in order; of one trace, or of all."""
+        marks = ", ".join("?" * len(kinds))
+        which, more = ("", ()) if trace is None else (" AND trace = ?", (trace,))
+        query = f"SELECT DISTINCT i FROM source WHERE kind IN ({marks}){which} ORDER BY i"  # noqa: S608 - our own words
+        return [int(row[0]) for row in self.db.execute(query, (*kinds, *more))]
+
+    def traces(self, *kinds: str) -> list[str]:
+        """Return the traces that have entries of these kinds, in the order in which they came."""
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT trace FROM source WHERE kind IN ({marks}) GROUP BY trace ORDER BY min(i)"  # noqa: S608 - ours
+        return [str(row[0]) for row in self.db.execute(query, kinds)]
+
     def pins(self) -> list[tuple[str, int, str, bytes]]:
         """Return time stamps and cosignatures: kind, size of the log, time, data."""
         return list(self.db.execute("SELECT kind, size, at, data FROM pin ORDER BY id"))
@@ -268,6 +291,14 @@ class Vault:
     def add_pin(self, kind: str, size: int, at: str, data: bytes) -> None:
         """Write a time stamp or cosignature of a checkpoint."""
         self.db.execute("INSERT INTO pin (kind, size, at, data) VALUES (?, ?, ?, ?)", (kind, size, at, data))
+
+    def replace_content(self, index: int, sealed: Sealed, key_of_keys: bytes) -> None:
+        """Put a reduced content in the place of an entry's content; the key of the whole one is destroyed."""
+        from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+
+        self.db.execute("UPDATE content SET ciphertext = ? WHERE i = ?", (sealed.ciphertext, index))
+        wrapped = aes_key_wrap(key_of_keys, sealed.key)
+        self.db.execute("UPDATE content_key SET wrapped = ? WHERE i = ?", (wrapped, index))
 
     def erase_content(self, indices: list[int]) -> None:
         """Destroy the keys of contents, and take the ciphertexts away."""

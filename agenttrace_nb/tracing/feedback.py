@@ -133,6 +133,8 @@ def _say(given: Any, name: str, value: bool | str, span_id: str | None, comment:
     }  # fmt: skip
     journal = process_journal()
     journal.append(EventKind.FEEDBACK, body=body, urgent=True, redactor=Redactor(settings.redact))
+    if journal.path is not None:
+        runs.seal(journal.path)
     if settings.mlflow and journal.path is not None:
         delivery = runs.delivery_of(journal.path)
         delivery.start()

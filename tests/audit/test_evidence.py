@@ -13,9 +13,10 @@ from mlflow_store.samples import booking
 from requirements_met import require_or_skip
 
 from agenttrace_nb.audit.envelope import Envelope
-from agenttrace_nb.audit.erase import erase, expire, hold
+from agenttrace_nb.audit.erase import erase
 from agenttrace_nb.audit.evidence import export
 from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.retention import expire, hold
 from agenttrace_nb.audit.retrieve import find, show
 from agenttrace_nb.audit.sealer import seal_journal
 from agenttrace_nb.audit.verify import verify
@@ -168,7 +169,7 @@ def test_erased_content_is_gone_from_every_byte_and_all_proofs_stay(traces, log,
     ((cipher,),) = log.vault.db.execute("SELECT ciphertext FROM content WHERE i = ?", (index,)).fetchall()
     assert wrapped in bytes_on_disk(log)
     plan = erase(wanted.trace_id, reason="request", approver="DPO", plan=True, folder=log.folder)
-    assert plan.by is None
+    assert plan.by == ()
     assert show(wanted.trace_id, folder=log.folder)
     done = erase(wanted.trace_id, reason="request", approver="DPO", folder=log.folder)
     everything = bytes_on_disk(log)
@@ -176,7 +177,7 @@ def test_erased_content_is_gone_from_every_byte_and_all_proofs_stay(traces, log,
     assert cipher[:64] not in everything
     report = verify(folder=log.folder)
     assert report.ok
-    assert f"entry {index} was erased, authorised by entry {done.by}" in report.notes
+    assert f"entry {index} was erased, authorised by entry {done.by[0]}" in report.notes
     with pytest.raises(AuditError, match="was erased"):
         show(wanted.trace_id, folder=log.folder)
     assert show(kept.trace_id, folder=log.folder).proven

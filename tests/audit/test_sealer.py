@@ -12,8 +12,11 @@ from mlflow_store.samples import START_NS, as_plain, booking
 
 from agenttrace_nb.audit import recorded
 from agenttrace_nb.audit.envelope import Envelope
+from agenttrace_nb.audit.retrieve import find, show
 from agenttrace_nb.audit.sealer import Sealer, seal_journal
+from agenttrace_nb.audit.verify import verify
 from agenttrace_nb.journal import sealing
+from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.fold import Fold
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.read import JournalReader
@@ -107,6 +110,52 @@ def test_what_is_said_later_is_an_amendment(journal, log, tmp_path):
     assert json.loads(part.data)["tag"] == {"key": "team", "value": "blue"}
     assert [json.loads(part.data).get("success") for part in log.read(3)] == [False, None]
     assert facts(log, 3)["fromSeq"] == facts(log, 1)["toSeq"] + 1
+
+
+def rating(trace_id: str, **said) -> dict:
+    return {
+        "key": "f1", "trace_id": trace_id, "span_id": None, "name": "rating", "value": True, "comment": "as asked",
+        "user": "auditor", "time_ns": START_NS, "tracking_uri": "https://me:hunter2@mlflow.invalid/", "cwd": "x",
+        **said,
+    }  # fmt: skip
+
+
+def test_a_rating_and_a_report_are_amendments_after_the_run_that_they_are_about(journal, log, tmp_path):
+    (trace,) = record_run(journal, "k1", URI, tmp_path)
+    journal.append(EventKind.FEEDBACK, body=rating(trace.trace_id), urgent=True)
+    report = {"key": "f2", "name": "error", "value": "wrong amount", "comment": "290, not 300", "span_id": "s1"}
+    journal.append(EventKind.FEEDBACK, body=rating(trace.trace_id, **report), urgent=True)
+    seal(journal, log)
+    assert kinds(log) == ["genesis", "run-open", "amend", "run", "amend", "amend"]
+    assert [facts(log, n)["amends"] for n in (4, 5)] == [3, 3]
+    assert "wrong amount" not in log.vault.entry(5).decode()
+    found = show(trace.trace_id, folder=log.folder)
+    assert [(said.what, said.value, said.comment, said.user, said.index) for said in found.said] == [
+        ("rating", True, "as asked", "auditor", 4), ("error", "wrong amount", "290, not 300", "auditor", 5),
+    ]  # fmt: skip
+    assert "error of step s1 by auditor (entry 5): wrong amount: 290, not 300" in str(found)
+    assert [hit.trace_id for hit in find("WRONG amount", folder=log.folder)] == [trace.trace_id]
+    assert not [part for part in log.read(4) if b"hunter2" in part.data]
+    assert verify(folder=log.folder).ok
+    seal(journal, log)
+    assert log.vault.size() == 6
+
+
+def test_a_rating_of_a_trace_that_is_not_sealed_here_is_an_entry_too(journal, log, tmp_path):
+    journal.append(EventKind.FEEDBACK, body=rating("ab" * 16, value=False), urgent=True)
+    seal(journal, log)
+    assert kinds(log) == ["genesis", "amend"]
+    assert facts(log, 1)["amends"] is None
+    assert verify(folder=log.folder).ok
+
+
+def test_a_rating_does_not_close_a_run_that_is_open(journal, log, tmp_path):
+    trace = booking()
+    start_run(journal, "k1", URI, tmp_path)
+    start_trace(journal, "k1", trace)
+    journal.append(EventKind.FEEDBACK, body=rating(trace.trace_id), urgent=True)
+    seal(journal, log)
+    assert any("never closed" in note for note in verify(folder=log.folder).notes)
 
 
 def test_a_step_that_ends_after_its_trace_amends_the_run(journal, log, tmp_path):
