@@ -19,6 +19,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
+from agenttrace_nb.export.http_options import file_option
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.otlp_encode import encode_spans, partial_success, status_message
 from agenttrace_nb.export.otlp_presets import PRESETS, Destination, destination
@@ -93,8 +94,8 @@ class OtlpHandler:
         self._convention = _choice("convention", options.get("convention", "genai"), tuple(_CONVENTIONS))
         self._lineage = Lineage(Turns(_choice("turns", options.get("turns", "fold"), tuple(Turns))))
         self._post = Poster(
-            headers=self._to.headers, ca_file=_path(options.get("ca_file")),
-            client_cert=_path(options.get("client_cert")), client_key=_path(options.get("client_key")),
+            headers=self._to.headers, ca_file=file_option(options, "ca_file"),
+            client_cert=file_option(options, "client_cert"), client_key=file_option(options, "client_key"),
         )  # fmt: skip
 
     def export(self, batch: tuple[Item, ...]) -> Answer:
@@ -177,9 +178,3 @@ def _choice(option: str, given: Any, allowed: tuple[str, ...]) -> str:
     if word not in allowed:
         raise ValueError(f"{option}: {word[:40]!r} is none of {', '.join(allowed)}.{did_you_mean(word, allowed)}")
     return word
-
-
-def _path(given: Any) -> str | None:
-    from pathlib import Path
-
-    return None if given is None else str(Path(str(given)).expanduser())

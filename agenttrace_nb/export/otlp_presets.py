@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from agenttrace_nb.config import did_you_mean
-from agenttrace_nb.export.http_post import check_protected, check_url
+from agenttrace_nb.export.http_options import check_protected, check_url, switch
 from agenttrace_nb.secrets import Secret
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _datadog(given: Options) -> Destination:
         raise ValueError(f"site: {site[:60]!r} is none of {', '.join(DATADOG_SITES)}.{hint}")
     made = _signals(f"https://otlp.{site}", headers={"dd-api-key": _joined("", given["token"])}, is_delta=True)
     made.token_option = "token"  # noqa: S105 - the name of an option
-    if _switch("llmobs", given.get("llmobs", False)):
+    if switch("llmobs", given.get("llmobs", False)):
         made.trace_headers["dd-otlp-source"] = "llmobs"
     return made
 
@@ -182,13 +182,6 @@ def _joined(prefix: str, token: Any) -> Secret:
 
 def _text(token: Any) -> str:
     return token.reveal() if isinstance(token, Secret) else str(token)
-
-
-def _switch(option: str, given: Any) -> bool:
-    word = str(given).strip().lower()
-    if word not in ("true", "on", "yes", "1", "false", "off", "no", "0"):
-        raise ValueError(f"{option}: on or off, not {word[:40]!r}")
-    return word in ("true", "on", "yes", "1")
 
 
 _SERVICE_OPTIONS = {
