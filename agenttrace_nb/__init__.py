@@ -31,15 +31,19 @@ if TYPE_CHECKING:
     from agenttrace_nb.analysis.trace_set import TraceSet
     from agenttrace_nb.capture.active import set_role
     from agenttrace_nb.config import OptionError
+    from agenttrace_nb.export.control import export_to
+    from agenttrace_nb.export.functions import handler
     from agenttrace_nb.replay import replay, save_recording
     from agenttrace_nb.sources.pull import pull
     from agenttrace_nb.spans import Agent, CellRun, Message, Span, SpanError, SpanKind, Status, Trace
     from agenttrace_nb.tracing import Run, last, show, trace
     from agenttrace_nb.tracing.cases import run_cases
+    from agenttrace_nb.tracing.dashboard import dashboard
     from agenttrace_nb.tracing.feedback import rate, report_error
     from agenttrace_nb.views.comparison import Comparison, compare
     from agenttrace_nb.views.diff import TraceDiff, diff
     from agenttrace_nb.views.durations import Durations, durations
+    from agenttrace_nb.views.exports import Exports, exports
     from agenttrace_nb.views.heatmap import Heatmap, error_heatmap
     from agenttrace_nb.views.overlay import Overlay, overlay
 
@@ -50,6 +54,7 @@ __all__ = [
     "CellRun",
     "Comparison",
     "Durations",
+    "Exports",
     "Heatmap",
     "Message",
     "OptionError",
@@ -64,10 +69,14 @@ __all__ = [
     "TraceSet",
     "attribute_failure",
     "compare",
+    "dashboard",
     "diff",
     "durations",
     "error_heatmap",
+    "export_to",
+    "exports",
     "failure_patterns",
+    "handler",
     "last",
     "latency",
     "load",
@@ -91,6 +100,7 @@ _HOME_OF = {
     "CellRun": "spans",
     "Comparison": "views.comparison",
     "Durations": "views.durations",
+    "Exports": "views.exports",
     "Heatmap": "views.heatmap",
     "Message": "spans",
     "OptionError": "config",
@@ -105,10 +115,14 @@ _HOME_OF = {
     "TraceSet": "analysis.trace_set",
     "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
+    "dashboard": "tracing.dashboard",
     "diff": "views.diff",
     "durations": "views.durations",
     "error_heatmap": "views.heatmap",
+    "export_to": "export.control",
+    "exports": "views.exports",
     "failure_patterns": "analysis.failure_patterns",
+    "handler": "export.functions",
     "last": "tracing",
     "latency": "analysis.latency",
     "load": "analysis.search",

@@ -90,6 +90,56 @@ def read(uri: str, query: Query) -> Found:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A trace as MLflow lists it. ``running`` is what MLflow calls in progress."""
+
+    trace_id: str
+    start_ms: int
+    running: bool
+
+
+def heads(uri: str, query: Query) -> Iterator[list[Head]]:
+    """Return the traces that match, without their spans, page by page, newest first. The limit does not count.
+
+    Raises
+    ------
+    OptionError, ConnectionError
+        As `read`.
+    """
+    client = _client(uri)
+    for infos in _pages(client, _experiments(client, query.experiment), _filter(query)):
+        running = [info.state.value == _STATES["running"] for info in infos]
+        yield [
+            Head(names.own_trace_id(info.trace_id), info.request_time, now)
+            for info, now in zip(infos, running, strict=True)
+        ]
+
+
+def read_known(uri: str, trace_ids: list[str]) -> Found:
+    """Return traces by their ids, those that exist, and what was said of their runs.
+
+    Raises
+    ------
+    OptionError, ConnectionError
+        As `read`.
+    """
+    client = _client(uri)
+    traces = _traces_by_id(uri, [names.mlflow_trace_id(trace_id) for trace_id in trace_ids])
+    return Found(traces, _success(client, traces))
+
+
+def experiment_id(uri: str, name: str) -> str:
+    """Return the id of an experiment.
+
+    Raises
+    ------
+    OptionError, ConnectionError
+        As `read`.
+    """
+    return _experiments(_client(uri), name)[0]
+
+
 def read_one(uri: str, name: str) -> Trace:
     """Return a trace by its id, or by the id of a run that has exactly one.
 
@@ -249,6 +299,7 @@ def _traces_by_id(uri: str, ids: list[str]) -> list[Trace]:
             except MlflowException:
                 continue
         traces.append(_restored(stored, trace_id))
+        traces[-1].tracking_uri = shown(uri)
     return traces
 
 

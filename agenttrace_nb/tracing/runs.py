@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from agenttrace_nb.mlflow_store.delivery import Delivery
     from agenttrace_nb.spans import CellRun
     from agenttrace_nb.tracing.run import Run
+    from agenttrace_nb.views.dashboard_feed import DashboardFeed
 
 _last: Run | None = None
 _deliveries: dict[Path, Delivery] = {}
 _heard: weakref.WeakSet[Journal] = weakref.WeakSet()
 _running_or_shown: weakref.WeakSet[Run] = weakref.WeakSet()
+_dashboards: weakref.WeakSet[DashboardFeed] = weakref.WeakSet()
 
 
 def last() -> Run:
@@ -39,6 +41,11 @@ def started(run: Run) -> None:
     global _last  # noqa: PLW0603 - what `last` returns
     _last = run
     _running_or_shown.add(run)
+
+
+def watch_costs(feed: DashboardFeed) -> None:
+    """Tell a dashboard what calls cost, as soon as that is known."""
+    _dashboards.add(feed)
 
 
 def run_of(trace_id: str) -> CellRun | None:
@@ -94,3 +101,5 @@ def _tell_last(text: str) -> None:
 def _tell_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
     for run in list(_running_or_shown):
         run.take_costs(costs)
+    for feed in list(_dashboards):
+        feed.take_costs(costs)

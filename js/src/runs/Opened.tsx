@@ -1,13 +1,28 @@
 // One run in place of the list. Its view is made by somebody else: in a notebook by the kernel, in a page by the page.
 
-import { useSignal } from "@preact/signals";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { ListState } from "./state";
 
 /** Shows a run in an element; returns what takes it away again. */
-export type OpenRun = (row: number, element: HTMLElement) => Promise<() => void>;
+export type OpenRun<Key = number> = (row: Key, element: HTMLElement) => Promise<() => void>;
 
-export function Opened({ view, open, row }: { view: ListState; open: OpenRun; row: number }) {
+/** What stands behind a run that is open: the runs that it is one of, and the way back to them. */
+interface Behind<Key> {
+  shown: ReadonlySignal<{ length: number }>;
+  indexOf(row: Key): number;
+  step(by: number): void;
+  close(): void;
+}
+
+interface Props<Key> {
+  view: Behind<Key>;
+  open: OpenRun<Key>;
+  row: Key;
+  /** Words of the way back. */
+  back?: string;
+}
+
+export function Opened<Key>({ view, open, row, back: words = "All runs" }: Props<Key>) {
   const place = useRef<HTMLDivElement>(null);
   const back = useRef<HTMLButtonElement>(null);
   const state = useSignal<string | undefined>("Opening; a busy kernel answers when its cell has ended");
@@ -56,7 +71,8 @@ export function Opened({ view, open, row }: { view: ListState; open: OpenRun; ro
     >
       <nav class="agtr-way" aria-label="Runs">
         <button type="button" ref={back} onClick={() => view.close()}>
-          <span aria-hidden="true">{"\u2039 "}</span>All runs
+          <span aria-hidden="true">{"\u2039 "}</span>
+          {words}
         </button>
         <span class="agtr-about">{`${at + 1} of ${length}`}</span>
         <button type="button" disabled={at <= 0} onClick={() => view.step(-1)}>

@@ -11,23 +11,23 @@ interface Manager {
 
 export type Host = Model & { widget_manager?: Manager };
 
-type Answer = { kind: "opened"; row: number; model: string } | { kind: "failed"; row: number; why: string };
+type Answer<Key> = { kind: "opened"; row: Key; model: string } | { kind: "failed"; row: Key; why: string };
 
 // The kernel's word that a widget is there can be faster than the widget.
 const TRIES_MS = [0, 50, 200, 1000, 3000];
 
-export class Opener {
-  #waiting = new Map<number, ((answer: Answer) => void)[]>();
+export class Opener<Key = number> {
+  #waiting = new Map<Key, ((answer: Answer<Key>) => void)[]>();
 
   constructor(readonly host: Host) {}
 
-  hear(answer: Answer): void {
+  hear(answer: Answer<Key>): void {
     if (answer?.kind !== "opened" && answer?.kind !== "failed") return;
     for (const tell of this.#waiting.get(answer.row) ?? []) tell(answer);
     this.#waiting.delete(answer.row);
   }
 
-  open: OpenRun = async (row, element) => {
+  open: OpenRun<Key> = async (row, element) => {
     const manager = this.host.widget_manager;
     if (!manager || !this.host.send)
       throw new Error(
@@ -43,14 +43,14 @@ export class Opener {
     };
   };
 
-  #ask(row: number): Promise<Answer> {
+  #ask(row: Key): Promise<Answer<Key>> {
     return new Promise((tell, fail) => {
       this.#waiting.set(row, [...(this.#waiting.get(row) ?? []), tell]);
       if (!this.#say({ kind: "open", row })) fail(new Error("no kernel is connected"));
     });
   }
 
-  #say(message: { kind: "open" | "close"; row: number }): boolean {
+  #say(message: { kind: "open" | "close"; row: Key }): boolean {
     try {
       this.host.send?.(message);
       return true;

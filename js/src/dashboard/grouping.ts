@@ -27,7 +27,7 @@ export interface Group {
   took: number[];
   tokens: number;
   costs: number[];
-  change?: Change;
+  change?: Change | undefined;
 }
 
 const SURE_Z = 3;
@@ -105,7 +105,9 @@ const made = (board: Board, text: number): Group => ({
 });
 
 function change(was: Group, now: Group): Change | undefined {
-  const found = [moreErrors(was, now), slower(was, now)].filter((one) => one !== undefined && one.z >= SURE_Z);
+  const found = [moreErrors(was, now), slower(was, now)].filter(
+    (one) => one !== undefined && one.z >= SURE_Z,
+  );
   return found.sort((a, b) => (b?.z ?? 0) - (a?.z ?? 0))[0];
 }
 
