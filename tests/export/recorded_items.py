@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agents import set_trace_processors
@@ -44,11 +43,10 @@ async def items_of(name: str, folder: Path, content: Content = Content.FULL, kin
 
 def items_from(traces: Iterable[Trace], content: Content = Content.FULL, run: CellRun = RUN) -> list[Item]:
     cutter = Cutter(content, Redactor())
-    spans = [(span, trace) for trace in traces for span in trace.spans]
-    spans.sort(key=lambda one: (one[0].end_ns or 0, -one[0].start_ns))
-    return [with_parent(cutter.span(span, trace, run)[0], trace) for span, trace in spans]
-
-
-def with_parent(item: Item, trace: Trace) -> Item:
-    by_id = {span.span_id: span for span in trace.spans}
-    return replace(item, parent=by_id.get(item.span.parent_id or ""))
+    made = []
+    for trace in traces:
+        by_id = {span.span_id: span for span in trace.spans}
+        for span in trace.spans:
+            item, _ = cutter.span(span, trace, run, by_id.get(span.parent_id or ""))
+            made.append(item)
+    return sorted(made, key=lambda item: (item.span.end_ns or 0, -item.span.start_ns))
