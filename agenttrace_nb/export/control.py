@@ -59,8 +59,8 @@ def export_to(
     Raises
     ------
     OptionError
-        If an option is unknown or its value is not allowed, a secret is not given by reference, or there is a handler of
-        that name.
+        If an option is unknown or its value is not allowed, a secret is not given by reference, or there is a handler
+        of that name.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def resume(name: str) -> None:
     begin()
 
 
-def test(name: str, timeout_s: float = TEST_S) -> Tested:
+def send_test(name: str, timeout_s: float = TEST_S) -> Tested:
     """Send one marked item to a handler, and return what came back.
 
     Raises

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.fold import Fold
 from agenttrace_nb.journal.follow import Follower
+from agenttrace_nb.journal.recover import EXPORT_PREFIX
 from agenttrace_nb.journal.sealing import Seal
 from agenttrace_nb.spans import SpanKind, Status
 
@@ -41,7 +42,7 @@ Place = tuple[int, int]
 
 def follower_name(handler: str) -> str:
     """Return the name under which a handler follows journals."""
-    return f"export-{handler}"
+    return f"{EXPORT_PREFIX}{handler}"
 
 
 @dataclass(slots=True, eq=False)

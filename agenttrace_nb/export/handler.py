@@ -154,6 +154,11 @@ class Handler(Protocol):
         The options that it takes: name to one line of help. A name in `required` must be given.
     secrets
         Names of options that must be references (``env:``, ``file:``, ``keyring:``), never the text itself.
+
+    Notes
+    -----
+    A static method ``prepare(options) -> options`` is called, where there is one, in the user's kernel when the handler
+    is added, with the options as given (secrets as references). It may complete them, or raise `ValueError`.
     """
 
     api_version: int

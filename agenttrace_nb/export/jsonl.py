@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.export.handler import API_VERSION, Answer, Misconfigured, Moment, Retry, Sent
+from agenttrace_nb.export.registry import is_reference
 from agenttrace_nb.journal.place import open_private
 
 if TYPE_CHECKING:
@@ -38,16 +39,21 @@ class JsonlHandler:
     def __init__(self) -> None:
         self._path = Path()
 
-    def open(self, context: Context) -> None:
-        """Look whether the path can be one."""
-        path = Path(str(context.options["path"])).expanduser()
-        if not path.is_absolute():
-            msg = f"path={str(path)!r} is not allowed; it must be absolute, since kernels begin in different folders"
-            raise ValueError(msg)
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options with the path as it is from any folder: later kernels begin in other ones."""
+        given = str(options["path"])
+        if is_reference(given):
+            return dict(options)
+        path = Path(given).expanduser().absolute()
         if path.is_dir():
-            msg = f"path={str(path)!r} is a folder; name a file in it, such as {path / 'agents.jsonl'}"
+            msg = f"path={given!r} is a folder; name a file in it, such as {path / 'agents.jsonl'}"
             raise ValueError(msg)
-        self._path = path
+        return {**options, "path": str(path)}
+
+    def open(self, context: Context) -> None:
+        """Take the path."""
+        self._path = Path(self.prepare(context.options)["path"])
 
     def export(self, batch: tuple[Item, ...]) -> Answer:
         """Append a batch."""

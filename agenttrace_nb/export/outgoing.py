@@ -47,7 +47,7 @@ class Cutter:
     """
 
     def __init__(self, content: Content, redactor: Redactor) -> None:
-        self._content = content
+        self._content = Content(content)
         self._redactor = redactor
         self._cut: dict[int, tuple[Any, Any]] = {}
 
@@ -178,7 +178,7 @@ def _is_scalar(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     """Return data that every target can take: no NaN, no infinity, no half of a surrogate pair."""
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):

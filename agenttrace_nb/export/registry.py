@@ -111,7 +111,11 @@ def check_options(made: type[Handler], options: Mapping[str, Any]) -> dict[str, 
         raise OptionError(f"{missing[0]} must be given: {made.options[missing[0]]}")
     for name, value in options.items():
         _check_value(name, value, secret=name in made.secrets)
-    return dict(options)
+    prepare = getattr(made, "prepare", None)
+    try:
+        return dict(options) if prepare is None else dict(prepare(options))
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 _OF_ALL = ("name", "content", "backlog", "max_age")
@@ -157,6 +161,18 @@ def resolved(made: type[Handler], options: Mapping[str, Any]) -> dict[str, Any]:
         except SecretError as error:
             raise SecretError(f"{name}: {error}") from None
         found[name] = secret if name in made.secrets else secret.reveal()
+    return found
+
+
+def unresolved(options: Mapping[str, Any]) -> list[str]:
+    """Return which references lead nowhere at this moment, in words."""
+    found = []
+    for name, value in options.items():
+        if is_reference(value):
+            try:
+                resolve(value)
+            except SecretError as error:
+                found.append(f"{name}: {error}")
     return found
 
 

@@ -67,6 +67,11 @@ class HandlerStatus:
         return None if self.oldest_ns is None else max(0.0, (time.time_ns() - self.oldest_ns) / _NS_PER_S)
 
     @property
+    def success_s(self) -> float | None:
+        """How long ago something last arrived, in seconds."""
+        return None if self.success_ns is None else max(0.0, (time.time_ns() - self.success_ns) / _NS_PER_S)
+
+    @property
     def target(self) -> str:
         """Where it sends to, from its options; no secrets, but where those are kept."""
         return " ".join(f"{name}={value}" for name, value in self.settings.options.items())

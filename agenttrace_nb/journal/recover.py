@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAMAGED = ".damaged"
+EXPORT_PREFIX = "export-"
+"""How the names of those begin that follow a journal for a handler."""
+EXPORT_DAYS = 14.0
+"""So long a journal is kept for a handler that has not got all of it."""
 _DAY_NS = 86_400 * 1_000_000_000
 _ERROR = {"type": "ProcessEnded", "message": "the process ended before this step did"}
 
@@ -206,13 +210,29 @@ def remove_old(
         except (JournalError, OSError):
             continue
         try:
-            if _all_delivered(path, delivered):
+            if _all_delivered(path, delivered) and not _is_waited_for(path):
                 for file in folder.glob(f"{path.stem}.*"):
                     file.unlink(missing_ok=True)
                 gone.append(path)
         finally:
             lease.release()
     return gone
+
+
+def _is_waited_for(path: Path) -> bool:
+    """Tell whether a handler has still to get something of a journal that is not too old for that."""
+    if time.time_ns() - _last_write_ns(path) > EXPORT_DAYS * _DAY_NS:
+        return False
+    with closing(JournalReader(path)) as reader:
+        last = reader.last_seq()
+    for notes in path.parent.glob(f"{path.stem}.{EXPORT_PREFIX}*.json"):
+        try:
+            state = json.loads(notes.read_text("utf-8"))["state"]
+            if state["position"] < last or state["waiting"]:
+                return True
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return False
 
 
 def _last_write_ns(path: Path) -> int:

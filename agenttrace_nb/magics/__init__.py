@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from agenttrace_nb.config import forget_options
 from agenttrace_nb.magics.cell import NAME, rewrite
 from agenttrace_nb.magics.config_magic import AgentTrace
+from agenttrace_nb.magics.export_magic import NAME as EXPORT
+from agenttrace_nb.magics.export_magic import ExportMagics
 from agenttrace_nb.magics.extension import AgentTraceMagics, TracedRun
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def load(shell: InteractiveShell, engine: Callable[..., TracedRun] = _trace) -> 
     if _loaded(shell) is not None:
         return
     magics = AgentTraceMagics(shell, engine)
-    shell.register_magics(magics)
+    shell.register_magics(magics, ExportMagics)
     shell.configurables.append(cast("Any", AgentTrace(parent=shell)))
     shell.input_transformers_cleanup.append(rewrite)
     for event, method in _EVENTS.items():
@@ -78,9 +80,11 @@ def unload(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup[:] = [t for t in shell.input_transformers_cleanup if t is not rewrite]
     manager = shell.magics_manager
     for kind in ("line", "cell"):
-        manager.magics[kind].pop(NAME, None)
-    manager.registry.pop(type(magics).__name__, None)
-    ours = {type(magics).__name__, AgentTrace.__name__}
+        for name in (NAME, EXPORT):
+            manager.magics[kind].pop(name, None)
+    ours = {type(magics).__name__, ExportMagics.__name__, AgentTrace.__name__}
+    for name in ours:
+        manager.registry.pop(name, None)
     shell.configurables[:] = [c for c in shell.configurables if type(c).__name__ not in ours]
     matchers = getattr(shell.Completer, "custom_matchers", [])
     matchers[:] = [m for m in matchers if m.__module__ != f"{__name__}.completion"]

@@ -1,4 +1,4 @@
-"""Completion of the options of ``%%trace_agents`` and the commands of ``%trace_agents`` (IPython 8.6 and newer)."""
+"""Completion of what follows ``%%trace_agents``, ``%trace_agents`` and ``%trace_export`` (IPython 8.6 and newer)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from agenttrace_nb.magics.cell import NAME
+from agenttrace_nb.magics.export_magic import COMMANDS as EXPORT_COMMANDS
+from agenttrace_nb.magics.export_magic import NAME as EXPORT
+from agenttrace_nb.magics.export_magic import PUMP_OPTIONS
 from agenttrace_nb.magics.options import COMMANDS, FLAGS, REPEATABLE
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
 
 
 def _allowed(before: str) -> list[str]:
+    export = re.match(rf"%{EXPORT}\s+(?P<rest>.*)", before)
+    if export is not None:
+        return _allowed_in_export(export["rest"].split())
     match = re.match(rf"(?P<percent>%%?){NAME}\s+(?P<rest>.*)", before)
     if match is None:
         return []
@@ -36,3 +42,34 @@ def _allowed(before: str) -> list[str]:
         return [] if words else list(COMMANDS)
     used = {word.partition("=")[0] for word in words} - REPEATABLE
     return [flag for flag in FLAGS if flag not in used]
+
+
+def _allowed_in_export(words: list[str]) -> list[str]:
+    if not words:
+        return list(EXPORT_COMMANDS)
+    if words[0] == "add":
+        return _allowed_in_add(words[1:])
+    if words[0] in {"test", "remove", "pause", "resume", "flush"} and len(words) == 1:
+        from agenttrace_nb.export import functions, settings
+
+        return [*settings.read(), *functions.outlets()]
+    return []
+
+
+def _allowed_in_add(words: list[str]) -> list[str]:
+    from agenttrace_nb.export import registry
+    from agenttrace_nb.export.handler import Content
+
+    if not words:
+        return registry.types()
+    if words[-1] == "--content":
+        return [level.value for level in Content]
+    if words[-1] == "--backlog":
+        return ["new", "all"]
+    try:
+        options = registry.load(words[0]).options
+    except Exception:
+        return []
+    used = {word.partition("=")[0] for word in words}
+    flags = [*(f"--{name.replace('_', '-')}" for name in options), *PUMP_OPTIONS]
+    return [flag for flag in flags if flag not in used]

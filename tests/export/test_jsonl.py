@@ -63,7 +63,12 @@ def test_a_file_that_cannot_be_written_is_told_with_the_next_step(tmp_path):
     assert "--path" in answer.reason
 
 
-@pytest.mark.parametrize("given", ["agents.jsonl", "/"])
-def test_a_path_that_is_none_is_refused(given):
-    with pytest.raises(ValueError, match="path="):
-        opened(given)
+def test_a_path_is_kept_as_it_is_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert JsonlHandler.prepare({"path": "agents.jsonl"}) == {"path": str(tmp_path / "agents.jsonl")}
+    assert JsonlHandler.prepare({"path": "env:AGENTS_FILE"}) == {"path": "env:AGENTS_FILE"}
+
+
+def test_a_folder_is_refused_with_an_example(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; name a file in it"):
+        opened(tmp_path)
