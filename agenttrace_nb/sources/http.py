@@ -20,6 +20,7 @@ _TOLD_CHARS = 300
 _UNAUTHORISED = frozenset({401, 403})
 _TOO_MANY = 429
 _REFERENCES = ("env:", "file:", "keyring:")
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _NAMES_A_SECRET = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
 
 
@@ -142,7 +143,7 @@ def explain(answer: requests.Response, kind: str, told: str | None) -> NoReturn:
     said = f": {told[:_TOLD_CHARS]}" if told else ""
     if status in _UNAUTHORISED:
         raise SourceError(
-            f"{kind} at {base} refuses these credentials (HTTP {status}){said}; see user, password, token"
+            f"{kind} at {base} refuses these credentials (HTTP {status}){said}; see user, password and token"
         )
     if status == _TOO_MANY:
         raise SourceError(f"{kind} at {base} takes no more requests for now (HTTP 429){said}; try again later")
@@ -163,7 +164,7 @@ def innermost(error: BaseException) -> str:
     while isinstance(inner := getattr(seen, "reason", None) or (seen.args or (None,))[0], BaseException):
         seen = inner
     known = getattr(seen, "verify_message", None) or getattr(seen, "strerror", None)
-    text = str(seen).rpartition("> ")[2] or type(seen).__name__
+    text = _ERRNO.split(str(seen))[-1] or type(seen).__name__
     return str(known or text)[:_TOLD_CHARS]
 
 

@@ -54,6 +54,8 @@ def join(frame: pd.DataFrame, traces: Iterable[Trace]) -> pd.DataFrame:
     >>> join(rows, [trace])[["run_id", "joined"]].to_dict("list")
     {'run_id': ['r'], 'joined': ['window, approximate']}
     """
+    import pandas as pd
+
     known = list(traces)
     index = _Index(known, round(frame.attrs.get("step_s", 0) * NS_PER_S))
     labels = [name for name in frame.columns if name not in OWN_COLUMNS]
@@ -63,7 +65,10 @@ def join(frame: pd.DataFrame, traces: Iterable[Trace]) -> pd.DataFrame:
     for at_ns, trace_id, values in rows:
         said = {name: value for name, value in zip(labels, values, strict=True) if isinstance(value, str) and value}
         found.append(index.find(at_ns, trace_id if isinstance(trace_id, str) else None, said))
-    columns = {name: [row[at] for row in found] for at, name in enumerate(("trace_id", "run_id", "joined"))}
+    names = ("trace_id", "run_id", "joined")
+    columns = {
+        name: pd.Series([row[at] for row in found], dtype="object", index=frame.index) for at, name in enumerate(names)
+    }
     joined = frame.assign(**columns)
     joined.attrs = dict(frame.attrs)
     return joined

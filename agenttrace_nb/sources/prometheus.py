@@ -19,7 +19,7 @@ POINTS_PER_REQUEST = 10_000
 class PrometheusSource:
     """Range queries in PromQL, with the traces that exemplars name.
 
-    A value has the id of the last trace that an exemplar of the same series names within its step.
+    A value has the id of the last trace that an exemplar of the same series names since the value before it.
     """
 
     api_version = API_VERSION
@@ -77,7 +77,7 @@ class PrometheusSource:
         for series in found:
             wanted = series.labels.items()
             fitting = sorted((at, trace) for labels, at, trace in named if wanted <= labels.items())
-            series.samples[:] = _with_traces(series.samples, fitting, query.step_ms)
+            series.samples[:] = _with_traces(series.samples, fitting)
 
 
 def _period(query: Query) -> dict[str, str]:
@@ -105,13 +105,13 @@ def _exemplars(listed: Any) -> list[tuple[dict[str, str], int, str]]:
     ]
 
 
-def _with_traces(samples: list[Sample], fitting: list[tuple[int, str]], step_ms: int) -> list[Sample]:
-    named, at, last = [], 0, None
+def _with_traces(samples: list[Sample], fitting: list[tuple[int, str]]) -> list[Sample]:
+    # Each exemplar belongs to the first value at or after it: what happened is seen when it is next fetched.
+    named, at = [], 0
     for sample in samples:
+        trace_id = None
         while at < len(fitting) and fitting[at][0] <= sample.time_ms:
-            last = fitting[at]
+            trace_id = fitting[at][1]
             at += 1
-        within = last is not None and last[0] > sample.time_ms - step_ms
-        trace_id = sample.trace_id or (last[1] if last is not None and within else None)
-        named.append(Sample(sample.time_ms, sample.value, trace_id))
+        named.append(Sample(sample.time_ms, sample.value, sample.trace_id or trace_id))
     return named

@@ -167,9 +167,10 @@ def _frame(found: list[Series]) -> pd.DataFrame:
         "value": pd.Series([sample.value for _, sample in rows], dtype="float64"),
         "metric": [series.metric for series, _ in rows],
     }
+    # As objects, so that what is not known is None in every column
     for name in sorted(names):
-        columns[names[name]] = [series.labels.get(name) for series, _ in rows]
-    columns["trace_id"] = [_trace_id(sample) for _, sample in rows]
+        columns[names[name]] = pd.Series([series.labels.get(name) for series, _ in rows], dtype="object")
+    columns["trace_id"] = pd.Series([_trace_id(sample) for _, sample in rows], dtype="object")
     return pd.DataFrame(columns)
 
 

@@ -63,8 +63,10 @@ class SplunkSource:
         except OSError as error:
             hint = "is it the management port, 8089?"
             raise SourceError(f"Splunk at {url} does not answer: {innermost(error)}; {hint}") from None
-        except ValueError as error:
-            raise SourceError(f"{url} does not answer as Splunk does: {str(error)[:_TOLD_CHARS]}") from None
+        except (ValueError, AttributeError, KeyError, SyntaxError) as error:  # its client expects Splunk's own XML
+            if isinstance(error, OptionError):
+                raise
+            raise SourceError(f"{url} does not answer as Splunk does; is it the management port, 8089?") from error
         return merged(_series(rows, query))
 
 
