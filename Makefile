@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test lint types imports js check-all bench attribution pytest format clean
+.PHONY: help demo lab test test-spark lint types imports js check-all bench attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ help: ## list these commands
 DEMO_READY := $(VENV)/.agenttrace-demo
 LAB_READY := $(VENV)/.agenttrace-lab
 TEST_READY := $(VENV)/.agenttrace-test
+SPARK_READY := $(VENV)/spark/.agenttrace-spark
 JS_READY := js/node_modules/.agenttrace-js
 
 $(BIN)/python:
@@ -51,6 +52,11 @@ $(TEST_READY): pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ $(DEMO_READY) $(LAB_READY)
 
+$(SPARK_READY): pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --target $(VENV)/spark --upgrade "$$($(BIN)/python -c 'import tomllib; \
+	  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])')"
+	@touch $@
+
 $(JS_READY): js/package.json js/package-lock.json
 	cd js && npm ci
 	@touch $@
@@ -67,13 +73,25 @@ lab: $(LAB_READY) ## open the quickstart in JupyterLab
 
 # The tests come last, so that their closing line is the last one.
 test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
-	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow"'
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark"'
 
-check-all: $(TEST_READY) lint types imports js bench ## every check, also the slow sweeps and the benchmarks
-	@$(MAKE) --no-print-directory pytest
+check-all: $(TEST_READY) lint types imports js bench test-spark ## every check, also the slow sweeps and the benchmarks
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark"'
+
+# Spark lies beside the environment: MLflow and others behave differently where they find it.
+test-spark: $(TEST_READY) $(SPARK_READY) ## compare spans in a local Spark (needs Java 17 or newer)
+	@java -version >/dev/null 2>&1 || { echo "Spark needs Java: apt-get install default-jre-headless" >&2; exit 1; }
+	PYTHONPATH=$(VENV)/spark $(BIN)/python -m pytest -m spark tests/analysis/test_compare_spark.py
 
 pytest: $(TEST_READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --durations=15 $(PYTEST_ARGS) --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests $(NOTEBOOKS)
+
+# Needs apt-get; Phoenix alone takes 620 MB and some minutes the first time.
+servers:
+	tests/interop/get_servers prometheus pushgateway datadog-agent victoria-metrics phoenix
+
+test-interop: $(TEST_READY) servers ## fetch the real servers that metrics and traces go to, and run every test with them
+	AGENTTRACE_CI=true $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/interop tests/export tests/sources
 
 lint: $(TEST_READY) ## style of the Python files
 	$(BIN)/ruff check .
