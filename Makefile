@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test test-spark lint types imports js check-all bench attribution pytest format clean
+.PHONY: help demo lab test test-spark lint types imports js check-all servers test-interop bench attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -75,7 +75,7 @@ lab: $(LAB_READY) ## open the quickstart in JupyterLab
 test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
 	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark"'
 
-check-all: $(TEST_READY) lint types imports js bench test-spark ## every check, also the slow sweeps and the benchmarks
+check-all: $(TEST_READY) servers lint types imports js bench test-spark ## every check, also the slow sweeps and the benchmarks
 	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark"'
 
 # Spark lies beside the environment: MLflow and others behave differently where they find it.
