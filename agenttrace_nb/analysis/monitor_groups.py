@@ -138,7 +138,7 @@ def bin_ms(length_ms: float) -> float:
     >>> [bin_ms(minutes * 60_000) / 1000 for minutes in (1, 15, 60, 1440)]
     [1.0, 15.0, 60.0, 1800.0]
     """
-    least = length_ms / MOST_BINS / _MS_PER_S
+    least = 0.999 * length_ms / MOST_BINS / _MS_PER_S  # a window that ends now is a moment longer than its name
     seconds = next((s for s in _SECONDS if s >= least), None) or math.ceil(least / _SECONDS[-1]) * _SECONDS[-1]
     return float(seconds * _MS_PER_S)
 

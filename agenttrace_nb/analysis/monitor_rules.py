@@ -88,7 +88,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A figure as a rule sees it: ``None`` where it cannot be told; of so many runs, of which so many are needed."""
+    """A figure as a rule sees it: of so many runs, of which so many are needed; ``None`` where it cannot be told."""
 
     value: float | None
     runs: int
@@ -176,7 +176,7 @@ def read(rule: Rule, board: Board, now_ms: float) -> Reading:
     if rows.size < needed:
         return Reading(None, rows.size, needed)
     if rule.figure == "cost" and rows.size and np.isnan(cost[rows]).all():
-        return Reading(None, 0, 1)
+        return Reading(None, rows.size, 0)
     return Reading(_value(rule.figure, board, rows), rows.size, needed)
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 CATCH_UP_WAIT_S = 0.5
 TWIN_EVERY_S = 10.0
+IDLE_S = 1.0
 
 
 class Dashboard:
@@ -255,7 +256,8 @@ class Dashboard:
             self._reader.since(max(ms, 0.0))
 
     def _why_not_read(self) -> str | None:
-        if self._kernel.is_busy:
+        # Cells that are run one after the other are not disturbed in between; the first reading imports MLflow.
+        if self._kernel.idle_s < IDLE_S:
             return "a cell runs"
         if self._widget is not None and not self._widget.is_looked_at:
             return "nobody looks"
@@ -272,5 +274,5 @@ class Dashboard:
 
 
 def _title(experiment: str | None, arch: str | None) -> str:
-    parts = [f"experiment {experiment}" if experiment else "", f"architecture {arch}" if arch else ""]
-    return " · ".join(p for p in parts if p) or "All runs"
+    parts = [f"Experiment {experiment}" if experiment else "All runs", f"architecture {arch}" if arch else ""]
+    return " · ".join(filter(None, parts))

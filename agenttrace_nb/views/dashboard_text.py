@@ -94,10 +94,9 @@ def alert_words(alert: Alert) -> str:
     """Return what a rule's figure is, in words."""
     rule, reading = alert.rule, alert.reading
     if reading.value is None:
-        needed = f"; {reading.needed} are needed" if reading.needed > reading.runs else ""
-        if rule.figure == "cost" and not needed:
+        if reading.runs >= reading.needed:
             return "no run has a known cost"
-        return f"{State.TOO_FEW.value}: {reading.runs}{needed}"
+        return f"{State.TOO_FEW.value}: {reading.runs} of {reading.needed}"
     value = reading.value
     if rule.figure in ("success", "said"):
         words = share(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.analysis.monitor_rules import Alert, State, begin, parse, read
+from agenttrace_nb.analysis.monitor_rules import Alert, begin, parse, read
 from agenttrace_nb.views.dashboard_text import alert_words
 from agenttrace_nb.views.safe_text import one_line
 
@@ -70,7 +70,7 @@ class Watch:
             {
                 "rule": one_line(alert.rule.text, _RULE_LIMIT),
                 "state": alert.state.value,
-                "says": "" if alert.state is State.TOO_FEW and not alert.reading.runs else alert_words(alert),
+                "says": alert_words(alert),
                 "since": alert.since_ms,
                 "fired": alert.fired,
             }

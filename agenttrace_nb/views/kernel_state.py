@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import Any
 
@@ -14,6 +15,7 @@ class KernelState:
     def __init__(self, shell: Any) -> None:
         self.is_busy = shell is not None and getattr(shell, "kernel", None) is not None
         self._depth = int(self.is_busy)
+        self._idle_since_s = time.monotonic()
         if self.is_busy:
             shell.events.register("pre_run_cell", self._begin)
             shell.events.register("post_run_cell", self._end)
@@ -34,3 +36,9 @@ class KernelState:
     def _end(self, *_: Any) -> None:
         self._depth = max(0, self._depth - 1)
         self.is_busy = self._depth > 0
+        self._idle_since_s = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Return for how long no cell has run, in seconds; 0 while one does."""
+        return 0.0 if self.is_busy else time.monotonic() - self._idle_since_s

@@ -30,7 +30,9 @@ function Rule({ alert, now }: { alert: Alert; now: number }) {
   const { rule, state, says, since, fired } = alert;
   return (
     <li class={state === "firing" ? "agtr-firing" : undefined}>
-      <i aria-hidden="true">{MARKS[state]}</i>
+      <span class="agtr-alert-mark" aria-hidden="true">
+        {MARKS[state]}
+      </span>
       <code>{rule}</code>
       <span>
         {state === "firing" ? `${says}, since ${clock(since, now, 1000)}` : says || state}

@@ -121,6 +121,7 @@ function Top({ view }: { view: DashboardState }) {
           <button
             type="button"
             key={name}
+            class="agtr-choice"
             aria-pressed={!brush && name === view.window.value}
             aria-label={length === null ? "all runs" : `the last ${words}`}
             onClick={() => view.choose(name)}

@@ -1,6 +1,7 @@
 // Agents, tools, models or architectures: those that need attention first. A click lists their runs.
 
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import { quantile } from "../core/charts";
 import { count, grouped, usd } from "../core/format";
 import { BY, type By, type Change, cost, type Group, total } from "./grouping";
@@ -34,6 +35,7 @@ export function Groups({ view, id }: { view: DashboardState; id: string }) {
             type="button"
             key={one}
             role="tab"
+            class="agtr-choice"
             id={`${id}-tab-${one}`}
             aria-selected={one === by}
             aria-controls={`${id}-by`}
@@ -62,13 +64,20 @@ export function Groups({ view, id }: { view: DashboardState; id: string }) {
                 <th scope="col" class="agtr-wide">
                   in all
                 </th>
-                {by !== "tool" && <th scope="col">tokens</th>}
+                {by !== "tool" && (
+                  <th scope="col" class="agtr-tokens">
+                    tokens
+                  </th>
+                )}
                 {by !== "tool" && <th scope="col">cost</th>}
               </tr>
             </thead>
             <tbody>
               {shown.map((group) => (
-                <Row key={group.text} view={view} group={group} longest={longest} />
+                <Fragment key={group.text}>
+                  <Row view={view} group={group} longest={longest} />
+                  {group.change && <Attention change={group.change} />}
+                </Fragment>
               ))}
             </tbody>
           </table>
@@ -95,8 +104,9 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
   const focus = view.focus.value;
   const on = focus?.by === by && focus.text === group.text;
   const all = total(group);
+  const marks = `${on ? "agtr-on" : ""}${group.change ? " agtr-noted" : ""}`;
   return (
-    <tr class={on ? "agtr-on" : undefined}>
+    <tr class={marks}>
       <th scope="row">
         <button
           type="button"
@@ -109,7 +119,6 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
         >
           <bdi>{name}</bdi>
         </button>
-        {group.change && <Attention change={group.change} />}
       </th>
       <td>{grouped(group.n)}</td>
       <td class={group.errors > 0 ? "agtr-bad" : undefined}>
@@ -124,7 +133,7 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
           <i style={{ width: `${all > 0 && longest > 0 ? (100 * all) / longest : 0}%` }} />
         </span>
       </td>
-      {by !== "tool" && <td>{group.tokens >= 0 ? count(group.tokens) : UNKNOWN}</td>}
+      {by !== "tool" && <td class="agtr-tokens">{group.tokens >= 0 ? count(group.tokens) : UNKNOWN}</td>}
       {by !== "tool" && <td>{cost(group) >= 0 ? usd(cost(group)) : UNKNOWN}</td>}
     </tr>
   );
@@ -133,11 +142,13 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
 function Attention({ change }: { change: Change }) {
   const word = change.what === "errors" ? share : seconds;
   return (
-    <span class="agtr-attention">
-      <i aria-hidden="true">{"\u25b2"}</i> {change.what === "errors" ? "more errors" : "slower"}:{" "}
-      {word(change.before)}
-      {" \u2192 "}
-      {word(change.now)}
-    </span>
+    <tr class="agtr-attention">
+      <td colSpan={8}>
+        <span aria-hidden="true">{"\u25b2 "}</span>
+        {change.what === "errors" ? "more errors" : "slower"}: {word(change.before)}
+        {" \u2192 "}
+        {word(change.now)}
+      </td>
+    </tr>
   );
 }

@@ -102,7 +102,6 @@ export function TimeChart({ view, title, height, legend, says, children }: Props
         ref={box}
         class="agtr-plot"
         role="group"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move the mark
         tabIndex={0}
         aria-label={`${title}. Arrow keys read it, Shift and an arrow draw a stretch of time, Enter looks at it.`}
         onKeyDown={onKeyDown}

@@ -138,7 +138,8 @@ const SECONDS = [
 
 /** How long a bin is, ms, for at most about 60 of them. */
 export function binMs(length: number): number {
-  const least = length / MOST_BINS / 1000;
+  // A window that ends now is a moment longer than its name.
+  const least = (0.999 * length) / MOST_BINS / 1000;
   const day = SECONDS[SECONDS.length - 1];
   return 1000 * (SECONDS.find((seconds) => seconds >= least) ?? Math.ceil(least / day) * day);
 }

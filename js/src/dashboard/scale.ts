@@ -26,10 +26,10 @@ export function moments(from: number, to: number, width: number, now: number, ga
   return found;
 }
 
-/** The end of an axis that begins at 0, and its ticks: two or three. */
+/** The end of an axis that begins at 0, and its ticks: up to five. */
 export function upTo(most: number): { end: number; ticks: number[] } {
   if (!(most > 0)) return { end: 1, ticks: [0] };
-  const step = niceStep(most / 2.5);
+  const step = niceStep(most / 4);
   const end = Math.ceil(most / step - 1e-9) * step;
   return { end, ticks: Array.from({ length: Math.round(end / step) + 1 }, (_, at) => at * step) };
 }

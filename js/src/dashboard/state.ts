@@ -1,13 +1,12 @@
 // What one view shows of a dashboard: its own choices, never sent to the kernel.
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { type Board, DEAD, ERROR, RUNNING, STANDINGS } from "./board";
+import { type Board, DEAD, ERROR, RUNNING } from "./board";
 import { ALL, before, type Figures, figures, inside, type Series, type Stretch, series } from "./figures";
 import { type By, type Group, groups } from "./grouping";
 import type { DashboardStore } from "./store";
 
 export const LISTED = 12;
-const GUARDRAIL = STANDINGS.indexOf("guardrail");
 
 /** A group whose runs are listed. */
 export interface Focus {
@@ -105,9 +104,7 @@ function listed(board: Board, stretch: Stretch, focus: Focus | undefined): { row
   const rows: number[] = [];
   for (let row = 0; row < board.n; row++) {
     if (!inside(board, stretch, row)) continue;
-    const wanted = has
-      ? has.has(row) && standing[row] !== RUNNING
-      : standing[row] === ERROR || standing[row] === GUARDRAIL;
+    const wanted = has ? has.has(row) && standing[row] !== RUNNING : standing[row] === ERROR;
     if (wanted) rows.push(row);
   }
   rows.sort((a, b) => start[b] - start[a]);
