@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.latency_measure import own_times
+from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.spans import NS_PER_S, SpanKind, Status
 
 if TYPE_CHECKING:
@@ -113,9 +114,58 @@ class TraceSet:
             critical_s=_seconds(ns for _, critical_ns in own for ns in critical_ns),
         )
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the table of spans to a Parquet file."""
-        self.spans().to_parquet(path)
+    def to_parquet(
+        self, path: str | Path, *, partition_by: str | Sequence[str] = (), tags: str | Sequence[str] = ()
+    ) -> None:
+        """Write the table of spans as Parquet, for engines that take more than fits into memory.
+
+        `compare` takes what DuckDB, Spark, Polars and others make of it.
+
+        Parameters
+        ----------
+        path
+            The file; with ``partition_by`` the folder, to which is added what is new.
+        partition_by
+            Columns or tags that make folders (``arch=planner/...``), so that of many runs only some need be read.
+        tags
+            Tags of the runs to write as columns too.
+
+        Raises
+        ------
+        OptionError
+            If a name in ``partition_by`` is neither a column nor a tag of any trace.
+
+        Notes
+        -----
+        Besides the columns of `spans`, each row says of the trace it belongs to: ``trace_status``, ``trace_s`` (its
+        duration in seconds) and ``success``.
+
+        Examples
+        --------
+        >>> at.search(experiment="desk").to_parquet("desk", partition_by="arch")  # doctest: +SKIP
+        >>> import duckdb  # doctest: +SKIP
+        >>> at.compare(duckdb.sql("FROM read_parquet('desk/**/*.parquet')"))  # doctest: +SKIP
+        """
+        partitions, extra = _names("partition_by", partition_by), _names("tags", tags)
+        frame = self.spans()
+        sizes = [len(trace.spans) for trace in self._traces]
+        known = {tag for trace in self._traces for tag in trace.tags}
+        for name in partitions:
+            if name not in SPAN_COLUMNS and name not in known:
+                allowed = sorted({*SPAN_COLUMNS, *known})
+                msg = f"partition_by={name!r} is neither a column nor a tag; there are {', '.join(allowed)}."
+                raise OptionError(msg + did_you_mean(name, allowed))
+        of_trace: dict[str, tuple[str, list[Any]]] = {
+            "trace_status": ("string", [trace.status.value for trace in self._traces]),
+            "trace_s": ("Float64", [trace.duration_s for trace in self._traces]),
+            "success": ("boolean", [self.success(trace) for trace in self._traces]),
+        }
+        for name in dict.fromkeys((*extra, *partitions)):
+            if name not in SPAN_COLUMNS:
+                of_trace[name] = ("string", [trace.tags.get(name) for trace in self._traces])
+        for name, (dtype, values) in of_trace.items():
+            frame[name] = _array([v for v, size in zip(values, sizes, strict=True) for _ in range(size)], dtype)
+        frame.to_parquet(path, index=False, **({"partition_cols": partitions} if partitions else {}))
 
     def to_html(self, path: str | Path) -> Path:
         """Write the list of runs as one HTML file that needs nothing else; small runs can be opened in it.
@@ -210,10 +260,22 @@ def _span_row(trace: Trace, span: Span) -> dict[str, Any]:
     }
 
 
-def _seconds(times_ns: Iterable[int | None]) -> Any:
+def _names(what: str, given: str | Sequence[str]) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(name, str) and name for name in names):
+        msg = f"{what}={given!r} is not allowed; it must be a name or several"
+        raise OptionError(msg)
+    return list(dict.fromkeys(names))
+
+
+def _array(values: Sequence[Any], dtype: str) -> Any:
     import pandas as pd
 
-    return pd.array([None if ns is None else ns / NS_PER_S for ns in times_ns], dtype="Float64")
+    return pd.array(values, dtype=dtype)
+
+
+def _seconds(times_ns: Iterable[int | None]) -> Any:
+    return _array([None if ns is None else ns / NS_PER_S for ns in times_ns], "Float64")
 
 
 def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

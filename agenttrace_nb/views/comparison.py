@@ -47,8 +47,10 @@ def compare(
     Parameters
     ----------
     traces
-        What `agenttrace_nb.search` gives, traces, or a frame (pandas, Polars and whatever else Narwhals knows) with
-        one row for each trace and columns as `TraceSet.traces` has them; only those that are used need be there.
+        What `agenttrace_nb.search` gives, traces, or a frame (pandas, Polars, DuckDB, Spark and whatever else Narwhals
+        knows) with one row for each trace and columns as `TraceSet.traces` has them, of which only those that are used
+        need be there; or with one row for each span, as `TraceSet.to_parquet` writes them. Spans are gathered by the
+        engine that holds them, and one row for each trace is read.
     by
         Tag or column that tells the groups apart: ``arch``, ``model``, a tag of your own.
     metrics

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
+from agenttrace_nb.analysis.comparison.span_table import by_trace, is_span_table
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.spans import SpanKind, Trace
@@ -77,6 +78,8 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
     runs = Runs(by, columns.metrics, notes=notes)
     rows = _rows(columns, runs)
     runs.runs = _ended(_by_run(rows, runs), runs)
+    # An engine gives its rows in any order; what is drawn at random must not depend on it.
+    runs.runs.sort(key=lambda run: (run.group, run.case or "", run.trial or "", run.traces))
     _say_repeated(runs)
     runs.groups = _groups(runs, baseline)
     return runs
@@ -150,6 +153,9 @@ def _columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] | str
         )
         raise OptionError(msg) from None
     names = list(table.collect_schema().names())
+    if is_span_table(names):
+        table = by_trace(table, [name for name in (by, case) if name in names])
+        names = list(table.collect_schema().names())
     for what, name in (("by", by), ("case", case)):
         if name is not None and name not in names and not (what == "case" and case == "case"):
             msg = f"{what}={name!r}: there is no such tag or column; there are {', '.join(names)}."
