@@ -232,7 +232,7 @@ class Trace(_Period):
     """One trace: a ``Runner.run``, or several under the SDK's ``trace()``.
 
     ``spans`` are in order of start; the first one without a parent is the root. ``problem`` says in one sentence why
-    a trace read back from a store is not complete.
+    a trace read back from a store is not complete; such a trace also knows MLflow's experiment and tracking URI.
     """
 
     trace_id: str
@@ -241,6 +241,8 @@ class Trace(_Period):
     end_ns: int | None = None
     status: Status = Status.RUNNING
     run_id: str | None = None
+    experiment_id: str | None = None
+    tracking_uri: str | None = None
     session: str | None = None
     user: str | None = None
     spans: list[Span] = field(default_factory=list)

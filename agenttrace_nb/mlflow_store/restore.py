@@ -59,6 +59,7 @@ def to_trace(head: TraceHead, records: list[SpanRecord]) -> Trace:
     root = next((r for r in records if names.TRACE in r.attributes), None)
     trace = foreign_trace(head, records) if root is None else _own_trace(head, root, records)
     trace.run_id = trace.run_id or head.run_id
+    trace.experiment_id = head.experiment_id
     trace.problem = trace.problem or _incompleteness(head, records)
     return trace
 

@@ -96,7 +96,7 @@ class RunWriter:
         if note.run_id is None:
             return
         run.run_id = note.run_id
-        self._tell({"run": note.key, "run_id": note.run_id})
+        self._tell({"run": note.key, "run_id": note.run_id, "experiment_id": note.experiment_id})
 
     def _send(self, note: RunNote) -> None:
         store = self._stores.get(note.uri, note.cwd)

@@ -81,9 +81,9 @@ class Feed:
         self.lock = threading.RLock()
         self.rows = Rows()
         self.notes: list[str] = []
-        self.run_id: Callable[[], str | None] = lambda: None
+        self.ids: Callable[[], tuple[str | None, str | None]] = lambda: (None, None)
+        """Tells the ids of the MLflow run and its experiment once they are known."""
         self.feedback: Callable[[Span, Mapping[str, Any]], None] | None = None
-        """Tells the id of the MLflow run once it is known."""
         self._source = source
         self._keep_all = keep_all
         self._clock_ns = clock_ns
@@ -214,7 +214,7 @@ class Feed:
 
     def _head(self) -> dict[str, object]:
         run = self.run
-        place = where(run, self.run_id())
+        place = where(run, *self.ids())
         if place and self._keep_all:
             place.pop("command", None)  # a page is read on other machines too
         known = wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes, mlflow=place)

@@ -44,8 +44,8 @@ class LiveView:
         Show one static output at the end, without times: the same bytes each time.
     widget
         Show the live widget; without it there is the static twin alone.
-    run_id
-        Tells the id of the MLflow run once it is known, without waiting.
+    ids
+        Tells the ids of the MLflow run and its experiment once they are known, without waiting.
     feedback
         Takes what the reader thinks of a step; without it the view says how else to rate.
     """
@@ -56,13 +56,13 @@ class LiveView:
         *,
         deterministic: bool = False,
         widget: bool = True,
-        run_id: Callable[[], str | None] | None = None,
+        ids: Callable[[], tuple[str | None, str | None]] | None = None,
         feedback: Callable[[Span, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._live = live
         self._feed = Feed(live)
-        if run_id is not None:
-            self._feed.run_id = run_id
+        if ids is not None:
+            self._feed.ids = ids
         self._feed.feedback = feedback
         self._deterministic = deterministic
         self._with_widget = widget and not deterministic

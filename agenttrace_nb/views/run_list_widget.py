@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -68,6 +69,8 @@ class RunListWidget(BesideTwin):
     def _view(self, row: int) -> TraceWidget:
         trace = self.listed.traces[row]
         feed = Feed(Finished(trace, [trace]))
+        # Ratings go the way of the engine, which stands above this room: it is only looked up when somebody looks.
+        feed.feedback = import_module("agenttrace_nb.tracing.feedback").take
         feed.pull(work_s=OPEN_WORK_S)
         feed.measure()
         return TraceWidget(feed)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agenttrace_nb.spans import CellRun
-
-if TYPE_CHECKING:
-    from agenttrace_nb.spans import Trace
+from agenttrace_nb.spans import CellRun, Trace
 
 
-def where(run: CellRun | Trace, run_id: str | None = None) -> dict[str, str] | None:
+def where(run: CellRun | Trace, run_id: str | None = None, experiment_id: str | None = None) -> dict[str, str] | None:
     """Return what a view says of the run's place in MLflow; ``None`` where nothing is known.
 
     Parameters
     ----------
     run
         A cell run, or a trace on its own.
-    run_id
-        The MLflow run, where the caller knows it.
+    run_id, experiment_id
+        The MLflow run and its experiment, where the caller knows them.
 
     Returns
     -------
     dict
-        ``run_id``; ``url``, the server's address without user and password, where the store is one; ``command``,
-        which starts a server on the store, where it is a database.
+        ``run_id`` and ``experiment_id``; ``url``, the server's address without user and password, where the store is
+        one; ``command``, which starts a server on the store, where it is a database.
 
     Examples
     --------
@@ -36,7 +32,9 @@ def where(run: CellRun | Trace, run_id: str | None = None) -> dict[str, str] | N
     found = {}
     if run_id := run_id or run.run_id:
         found["run_id"] = run_id
-    uri = run.tracking_uri if isinstance(run, CellRun) else None
+    if experiment_id := experiment_id or (run.experiment_id if isinstance(run, Trace) else None):
+        found["experiment_id"] = experiment_id
+    uri = run.tracking_uri
     if uri and (url := _server(uri)):
         found["url"] = url
     elif uri and uri.startswith("sqlite:"):

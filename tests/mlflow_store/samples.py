@@ -64,9 +64,12 @@ def booking(seed: object = 0, *, start_ns: int = START_NS, calls: int = 2, name:
     )  # fmt: skip
 
 
+PLACE = frozenset({"experiment_id", "tracking_uri"})
+
+
 def as_plain(trace: Trace, *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Everything that a trace holds, as comparable data."""
-    known = {f.name: getattr(trace, f.name) for f in fields(trace) if f.name not in but}
+    """Everything that a trace holds, but for where it is stored, as comparable data."""
+    known = {f.name: getattr(trace, f.name) for f in fields(trace) if f.name not in but | PLACE}
     known["agents"] = {name: asdict(agent) for name, agent in trace.agents.items()}
     known["spans"] = [
         {f.name: getattr(span, f.name) for f in fields(span) if f.name not in {"content_in", "content_out"} | but}

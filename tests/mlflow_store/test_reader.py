@@ -62,7 +62,9 @@ def test_a_trace_is_loaded_by_its_id_in_either_form_and_by_its_run(written: list
     good = written[0]
     for name in (good.trace_id, f"tr-{good.trace_id}", _run_of(uri, "k1")):
         assert as_plain(read_one(uri, name), but=PRICED) == as_plain(good, but=PRICED)
-    assert read_one(uri, good.trace_id).run_id == _run_of(uri, "k1")
+    read = read_one(uri, good.trace_id)
+    assert (read.run_id, read.tracking_uri) == (_run_of(uri, "k1"), uri)
+    assert read.experiment_id == mlflow.MlflowClient(uri).get_run(read.run_id).info.experiment_id
 
 
 def _run_of(uri: str, key: str) -> str:

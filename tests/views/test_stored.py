@@ -45,13 +45,20 @@ def test_a_trace_on_its_own_has_the_run_it_belongs_to() -> None:
     assert where(Trace(trace_id="a" * 32, name="t", start_ns=0)) is None
 
 
+def test_a_trace_that_was_read_back_knows_its_server_and_experiment() -> None:
+    place = {"run_id": "r1", "experiment_id": "7", "tracking_uri": "http://127.0.0.1:5000"}
+    found = where(Trace(trace_id="a" * 32, name="t", start_ns=0, **place))
+    assert found == {"run_id": "r1", "experiment_id": "7", "url": "http://127.0.0.1:5000/"}
+
+
 def test_the_head_says_it_once_it_is_known_and_a_page_names_no_database() -> None:
     cell, traces = planner_executor()
     cell.tracking_uri = "sqlite:///mlflow.db"
     feed = Feed(Finished(cell, traces))
     feed.pull(work_s=None)
     assert "run_id" not in decode(feed.patch() or b"")[0]["run"]["mlflow"]
-    feed.run_id = lambda: "r1"
-    assert decode(feed.patch() or b"")[0]["run"]["mlflow"]["run_id"] == "r1"
+    feed.ids = lambda: ("r1", "7")
+    said = decode(feed.patch() or b"")[0]["run"]["mlflow"]
+    assert (said["run_id"], said["experiment_id"]) == ("r1", "7")
     page = Feed(Finished(cell, traces), keep_all=True)
     assert "mlflow" not in decode(page.snapshot())[0]["run"]
