@@ -261,8 +261,8 @@ def _span_row(trace: Trace, span: Span) -> dict[str, Any]:
 
 
 def _names(what: str, given: str | Sequence[str]) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given)
-    if not all(isinstance(name, str) and name for name in names):
+    names: list[Any] = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(name, str) and bool(name) for name in names):
         msg = f"{what}={given!r} is not allowed; it must be a name or several"
         raise OptionError(msg)
     return list(dict.fromkeys(names))

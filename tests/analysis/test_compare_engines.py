@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from analysis.span_tables import METRICS, traces
 
 import agenttrace_nb as at
 from agenttrace_nb.config import OptionError
+from analysis.span_tables import METRICS, traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def assert_same(found: at.Comparison, expected: at.Comparison) -> None:
 def duckdb_relation(folder: Path) -> Any:
     import duckdb
 
-    return duckdb.sql(f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)")  # noqa: S608 - our path
+    return duckdb.sql(f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)")
 
 
 def polars_lazy(folder: Path) -> Any:

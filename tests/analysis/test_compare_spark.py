@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from analysis.span_tables import METRICS, traces
-from analysis.test_compare_engines import assert_same
 
 import agenttrace_nb as at
+from analysis.span_tables import METRICS, traces
+from analysis.test_compare_engines import assert_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

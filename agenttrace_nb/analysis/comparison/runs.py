@@ -154,7 +154,7 @@ def _columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] | str
         raise OptionError(msg) from None
     names = list(table.collect_schema().names())
     if is_span_table(names):
-        table = by_trace(table, [name for name in (by, case) if name in names])
+        table = by_trace(table, [name for name in (by, case) if name is not None and name in names])
         names = list(table.collect_schema().names())
     for what, name in (("by", by), ("case", case)):
         if name is not None and name not in names and not (what == "case" and case == "case"):

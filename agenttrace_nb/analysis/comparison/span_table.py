@@ -67,8 +67,8 @@ def by_trace(spans: Any, labels: Iterable[str]) -> Any:
         counts["_unpriced"] = counts["_llm_calls"] & ~nw.col("output_tokens").is_null() & nw.col("cost_usd").is_null()
     at_top = nw.col("parent_id").is_null()
     fate = nw.when(nw.col("status") == _FATE[0].value).then(nw.lit(0)).otherwise(nw.lit(1))
-    for rank, status in enumerate(_FATE[2:], 2):
-        fate = nw.when(nw.col("status") == status.value).then(nw.lit(rank)).otherwise(fate)
+    for rank, of in enumerate(_FATE[2:], 2):
+        fate = nw.when(nw.col("status") == of.value).then(nw.lit(rank)).otherwise(fate)
     # Partitions come back as categories, of which there is no largest.
     named = [name for name in given if isinstance(names[name], (nw.Categorical, nw.Enum))]
     told = spans.with_columns(
