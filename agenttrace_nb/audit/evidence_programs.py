@@ -26,6 +26,8 @@ What is where:
     traces/ID/manifest        path and commitment of each part of the content; its Merkle root is in the statement
     traces/ID/content.json    the parts with their salts: SHA-256(salt, part) is the commitment. Not in redacted bundles
     traces/ID/timeline.html   the same for people
+    traces/ID/beside/N/       the other entries of the trace in the same form: N is the place in the log. Its opening,
+                              what it was before an amendment, ratings and reports, holds, and what was erased of it
 
 Not proven by any of this:
 @NOT_PROVEN@
@@ -49,7 +51,8 @@ openssl pkeyutl -verify -pubin -inkey log.pub.pem -rawin -in checkpoint.txt -sig
   || fail "the checkpoint's signature"
 ssh-keygen -Y verify -f allowed_signers -I audit@localhost -n file -s checkpoint.sshsig < checkpoint.txt >/dev/null \
   || fail "the checkpoint's SSH signature"
-for trace in traces/*/; do
+for trace in traces/*/ traces/*/beside/*/; do
+  [ -d "$trace" ] || continue
   openssl pkeyutl -verify -pubin -inkey "${trace}recorder.pub.pem" -rawin -in "${trace}signed.bin" \
     -sigfile "${trace}signature.bin" >/dev/null || fail "the signature of $trace"
   sed 's/.*"payload":"\([^"]*\)".*/\1/' "${trace}entry.dsse.json" | base64 -d | cmp -s - "${trace}statement.json" \
@@ -124,9 +127,16 @@ check(mark.subarray(0, 4).equals(sha256(Buffer.from(`${origin}\n\u0001`), logKey
 check(verify(null, Buffer.from(text), keyOf(logKey), mark.subarray(4)), "the checkpoint's signature");
 const epochs = JSON.parse(read("keys.json"));
 check(epochs[0].key === first.recorderKey, "the first key of entries");
-let parts = 0;
-const traces = readdirSync(join(here, "traces"));
-for (const trace of traces) {
+const list = (...place) => (existsSync(join(here, ...place)) ? readdirSync(join(here, ...place)) : []);
+const named = (pattern, path) => {
+  const [wanted, steps] = [pattern.split("/"), path.split("/")];
+  return wanted.length === steps.length && wanted.every((step, at) => step === "*" || step === steps[at]);
+};
+const traces = list("traces");
+const places = traces.flatMap((id) => [id, ...list("traces", id, "beside").map((n) => join(id, "beside", n))]);
+const [erasures, gone] = [[], []];
+let [parts, unshown] = [0, 0];
+for (const trace of places) {
   const of = (name) => read(join("traces", trace, name));
   const entry = of("entry.dsse.json");
   const { index, size: among, proof } = JSON.parse(of("proof.json"));
@@ -139,17 +149,32 @@ for (const trace of traces) {
   check(verify(null, signedOf(payload), keyOf(Buffer.from(key, "hex")), signature), `${trace}: the signature`);
   const said = JSON.parse(payload);
   check(said.predicate.index === index, `${trace}: it is of another place`);
-  const lines = of("manifest").toString().split("\n");
+  const about = said.predicate.traceId;
+  check(about === trace.split(/[/\\]/)[0], `${trace}: it is of another trace`);
+  if (["erase", "retain-expire"].includes(said.predicate.kind)) erasures.push(said.predicate);
+  const manifest = of("manifest").toString();
+  const lines = manifest === "" ? [] : manifest.split("\n");
   check(rootOf(lines.map((each) => leaf(Buffer.from(each)))).toString("hex") === said.subject[0].digest.sha256, `${trace}: the manifest`);
-  if (!existsSync(join(here, "traces", trace, "content.json"))) continue;
-  const shown = JSON.parse(of("content.json"));
-  check(shown.length === lines.length, `${trace}: parts are missing`);
-  shown.forEach((part, at) => {
-    const [path, commitment] = JSON.parse(lines[at]);
-    const held = sha256(Buffer.from(part.salt, "base64"), Buffer.from(part.data, "base64")).toString("hex");
-    check(path === part.path && held === commitment, `${trace}: ${path} is not what was committed to`);
+  const commitments = new Map(lines.map((each) => JSON.parse(each)));
+  if (!existsSync(join(here, "traces", trace, "content.json"))) {
+    if (lines.length > 0) gone.push([index, trace, null]);
+    continue;
+  }
+  for (const { path, salt, data } of JSON.parse(of("content.json"))) {
+    const held = sha256(Buffer.from(salt, "base64"), Buffer.from(data, "base64")).toString("hex");
+    check(commitments.get(path) === held, `${trace}: ${path} is not what was committed to`);
+    commitments.delete(path);
     parts += 1;
-  });
+  }
+  for (const path of commitments.keys()) gone.push([index, trace, path]);
 }
-console.log(`VALID: ${traces.length} traces, ${parts} parts, in the log ${origin} of ${size} entries`);
+for (const [index, trace, path] of gone) {
+  const by = erasures.find((e) => e.index > index && e.targets.includes(index)
+    && (e.paths.length === 0 || (path !== null && e.paths.some((pattern) => named(pattern, path)))));
+  if (by) console.log(`${trace}: ${path ?? "its content"} was erased, as entry ${by.index} says`);
+  else if (path === null) unshown += 1;
+  else check(false, `${trace}: ${path} is missing, and no entry says that it was erased`);
+}
+if (unshown > 0) console.log(`the content of ${unshown} ${unshown === 1 ? "entry" : "entries"} is not in this bundle: proven is that it existed, not what it was`);
+console.log(`VALID: ${traces.length} traces (${places.length} entries), ${parts} parts, in the log ${origin} of ${size} entries`);
 """

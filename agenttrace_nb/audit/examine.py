@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement
 from agenttrace_nb.audit.examine_content import check_content
+from agenttrace_nb.audit.examine_times import say_times
 from agenttrace_nb.audit.log import KINDS, anchor_of
 from agenttrace_nb.audit.merkle import Edge, Tree, leaf_hash
 from agenttrace_nb.audit.note import Checkpoint, Note, NoteError, Verifier, checkpoint_of
@@ -64,6 +65,7 @@ class Examination:
                 return
             self._check_entries()
             self._check_tables()
+            say_times(self.report, [s for s in self._statements if s is not None])
             if self._level == "full":
                 check_content(self.report, self._vault, [s for s in self._statements if s is not None], key_of_keys)
         except (sqlite3.Error, UnicodeError) as error:
@@ -187,7 +189,19 @@ class Examination:
         wanted = {s.index for s in self._statements if s is not None and s.predicate.get("components")}
         if {row[0] for row in db.execute("SELECT i FROM content")} != wanted:
             find("contents are missing, or there are some that belong to no entry")
+        self._check_pins()
         self._check_open()
+
+    def _check_pins(self) -> None:
+        expected = [
+            (said["pinKind"], said["pinSize"], said["pinAt"], said["pinDigest"])
+            for s in self._statements
+            if s is not None and s.kind == "pin" and (said := s.predicate)
+        ]
+        rows = self._vault.pin_rows()
+        kept = [(kind, size, at, _digest(data)) for _, kind, size, at, data in rows]
+        if kept != expected or [row[0] for row in rows] != list(range(1, len(rows) + 1)):
+            self.report.find("the time stamps and cosignatures that are kept are not those that entries name")
 
     def _sources(self) -> list[tuple[int, Source]]:
         found = []
@@ -217,3 +231,7 @@ class Examination:
             for s in self._statements
             if s is not None and s.kind == "gap"
         ]
+
+
+def _digest(data: object) -> str | None:
+    return hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None

@@ -7,15 +7,18 @@ not show: with a database that SQL reaches, those are derived again from what wa
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import recorded
-from agenttrace_nb.audit.canon import canonical
-from agenttrace_nb.audit.content import ContentError
-from agenttrace_nb.audit.envelope import Envelope
+from agenttrace_nb.audit.canon import canonical, original, parse
+from agenttrace_nb.audit.content import ContentError, erased_paths
+from agenttrace_nb.audit.live_columns import cost_of, expected_cost, rows_differ
 from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.report import Finding, Verdict
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store import stored
+from agenttrace_nb.mlflow_store.target import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.report import Report
     from agenttrace_nb.mlflow_store.records import SpanRecord
+    from agenttrace_nb.mlflow_store.restore import TraceHead
 
 BLIND_SQL = (
     "trace_info.experiment_id, spans.experiment_id",
@@ -33,7 +37,9 @@ BLIND_SQL = (
     "spans.input_cost, spans.output_cost, trace_info.input_cost, trace_info.output_cost",
     "trace_info.cache_read_input_tokens, trace_info.cache_creation_input_tokens*",
     "trace_tags and trace_request_metadata whose names MLflow reserves (mlflow.*), but for session and user",
-    "assessments, runs, metrics, params, artifacts: sealed as amendments where they went through agenttrace_nb",
+    "assessments: assessment_id, last_updated_timestamp, error, overrides, run_id, source_type, experiment_id",
+    "assessments: trace_timestamp_ms, aggregate_value, is_numeric_value; those that were given in MLflow",
+    "runs, metrics, params, artifacts: sealed as amendments where they went through agenttrace_nb",
 )
 """Columns that MLflow fills by itself, and that are not compared even by SQL."""
 
@@ -44,7 +50,7 @@ BLIND_REST = (
 )
 """What is not compared over REST, since MLflow's API does not show it."""
 
-_COMPUTED = frozenset({names.COST, names.TRACE})
+_SIDE_OF = {names.INPUTS: "inputs", names.OUTPUTS: "outputs"}
 _NANO_PER_MS = 1_000_000
 
 
@@ -66,16 +72,18 @@ def compare(report: Report, log: AuditLog, uri: str) -> None:
         If MLflow does not answer.
     """
     by_sql = "://" in uri and not uri.startswith(("http:", "https:"))
-    compared = 0
-    latest = _latest(log)
+    compared, latest, said = 0, _latest(log), _said(log)
     try:
-        for index in latest.values():
+        for trace_id, index in latest.items():
             try:
                 parts = log.read(index)
             except (AuditError, ContentError):
                 continue  # said where contents were verified
             if parts is not None:
-                _compare_one(report, uri, recorded.from_parts(parts), _said(log), by_sql=by_sql)
+                gone = erased_paths(log.vault.manifest(index) or b"", parts)
+                sealed = _Sealed(recorded.from_parts(parts), gone, recorded.cell_run_of(parts).get("tracking_uri"))
+                if _compare_one(report, uri, sealed, said, by_sql=by_sql):
+                    _compare_feedback(report, log, uri, trace_id)
                 compared += 1
         known = stored.trace_ids(uri) if by_sql else None
     except ConnectionError as error:
@@ -91,19 +99,57 @@ def compare(report: Report, log: AuditLog, uri: str) -> None:
     report.not_seen += tuple(f"MLflow: {what}" for what in (BLIND_SQL if by_sql else BLIND_REST))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A trace as it was sealed.
+
+    Attributes
+    ----------
+    gone
+        Paths of what was erased of it.
+    uri
+        The MLflow that it was recorded into, without a password.
+    """
+
+    records: list[SpanRecord]
+    gone: list[str]
+    uri: str | None
+
+    def gone_of(self, place: int) -> set[str]:
+        """Return what was erased of a span: inputs, outputs, attributes, events, message."""
+        prefix = f"span/{place}/"
+        return {path.removeprefix(prefix) for path in self.gone if path.startswith(prefix)}
+
+
+def _compare_feedback(report: Report, log: AuditLog, uri: str, trace_id: str) -> None:
+    kept = stored.stored_feedback(uri, trace_id)
+    for index in log.vault.of_kind("feedback", trace=trace_id):
+        for part in log.read(index) or ():
+            said = original(parse(part.data))
+            now = kept.pop(str(said["key"]), None)
+            expected = {
+                "name": said["name"], "value": said["value"], "comment": said.get("comment"),
+                "span_id": said.get("span_id"), "user": said.get("user") or "unknown", "valid": True,
+                "time_ms": int(said["time_ns"]) // _NANO_PER_MS,
+            }  # fmt: skip
+            if now != expected:
+                changed = [] if now is None else [name for name in expected if now.get(name) != expected[name]]
+                what = f"{' and '.join(changed)} changed" if changed else "gone, or not there yet"
+                report.find(f"MLflow: the {said['name']} of entry {index}: {what}", trace_id=trace_id)
+    if kept:
+        report.notes.append(f"{len(kept)} ratings or reports of trace {trace_id} in MLflow are not sealed")
+
+
 def _latest(log: AuditLog) -> dict[str, int]:
-    rows = log.vault.db.execute(
-        "SELECT trace, max(i) FROM source WHERE kind IN ('run', 'amend') GROUP BY trace ORDER BY 2"
-    )
-    return {str(trace): int(index) for trace, index in rows}
+    """Return the last entry that seals each trace as a whole."""
+    return {trace: log.vault.of_kind("run", "amend", trace=trace)[-1] for trace in log.vault.traces("run", "amend")}
 
 
 def _said(log: AuditLog) -> dict[str, dict[str, str]]:
     """Return the tags that were given to cell runs later, by the key of the run."""
     found: dict[str, dict[str, str]] = {}
-    for (index,) in log.vault.db.execute("SELECT i FROM source WHERE kind = 'said' ORDER BY i").fetchall():
-        entry = log.vault.entry(index)
-        key = "" if entry is None else str(Envelope.parse(entry).statement.predicate.get("runKey"))
+    for index in log.vault.of_kind("said"):
+        key = str(log.statement(index).predicate.get("runKey"))
         for part in log.read(index) or ():
             tag = json.loads(part.data).get("tag")
             if tag:
@@ -112,18 +158,38 @@ def _said(log: AuditLog) -> dict[str, dict[str, str]]:
 
 
 def _compare_one(
-    report: Report, uri: str, sealed: list[SpanRecord], said: dict[str, dict[str, str]], *, by_sql: bool
-) -> None:
+    report: Report, uri: str, sealed_trace: _Sealed, said: dict[str, dict[str, str]], *, by_sql: bool
+) -> bool:
+    """Compare one trace; tell whether MLflow has it."""
+    sealed = sealed_trace.records
     trace_id = sealed[0].trace_id
     found = stored.stored_records(uri, trace_id)
     if found is None:
-        report.find("MLflow has no rows of it any more; `show` gives it from the vault", trace_id=trace_id)
-        return
+        _say_missing(report, uri, sealed_trace)
+        return False
     head, records = found
     kept = {record.span_id: record for record in records}
-    for what in _differences(sealed, kept):
+    for what in _differences(sealed_trace, kept):
         report.find(f"MLflow: {what}", trace_id=trace_id)
-    root = sealed[0]
+    if "attributes" not in sealed_trace.gone_of(0):
+        _compare_head(report, head, sealed[0], said)
+    for what in rows_differ(uri, sealed, sealed_trace.gone_of) if by_sql else ():
+        report.find(f"MLflow: {what}", trace_id=trace_id)
+    left = [
+        f"span/{place}/{side}"
+        for place, record in enumerate(sealed)
+        for side in sorted(sealed_trace.gone_of(place) & {"inputs", "outputs"})
+        if record.span_id in kept and any(_SIDE_OF.get(name) == side for name in kept[record.span_id].attributes)
+    ]
+    if left:
+        report.notes.append(
+            f"MLflow still holds {len(left)} parts of trace {trace_id} that were erased here: {left[0]}"
+        )
+    return True
+
+
+def _compare_head(report: Report, head: TraceHead, root: SpanRecord, said: dict[str, dict[str, str]]) -> None:
+    trace_id = root.trace_id
     for what, now, before in (
         ("session", head.session, root.get(names.SESSION_ID)),
         ("user", head.user, root.get(names.USER_ID)),
@@ -138,8 +204,15 @@ def _compare_one(
             report.find(
                 f"MLflow: tag {key!r} is {given.get(key)!r}, sealed as {expected.get(key)!r}", trace_id=trace_id
             )
-    for what in _rows_differ(uri, sealed) if by_sql else ():
-        report.find(f"MLflow: {what}", trace_id=trace_id)
+
+
+def _say_missing(report: Report, uri: str, sealed: _Sealed) -> None:
+    trace_id = sealed.records[0].trace_id
+    if sealed.uri is not None and sealed.uri != shown(uri):
+        what = f"it was recorded into {sealed.uri}, and is not in the MLflow that was given: compare it there"
+        report.findings.append(Finding(Verdict.INCOMPLETE, what, trace_id=trace_id))
+    else:
+        report.find("MLflow has no rows of it any more; `show` gives it from the vault", trace_id=trace_id)
 
 
 def _tags(root: SpanRecord) -> dict[str, str]:
@@ -148,25 +221,28 @@ def _tags(root: SpanRecord) -> dict[str, str]:
     return {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
 
 
-def _differences(sealed: list[SpanRecord], kept: dict[str, SpanRecord]) -> Iterator[str]:
-    for extra in kept.keys() - {record.span_id for record in sealed}:
+def _differences(sealed: _Sealed, kept: dict[str, SpanRecord]) -> Iterator[str]:
+    for extra in kept.keys() - {record.span_id for record in sealed.records}:
         yield f"span {extra} was put in"
-    for record in sealed:
-        now = kept.get(record.span_id)
+    for place, record in enumerate(sealed.records):
+        now, gone = kept.get(record.span_id), sealed.gone_of(place)
         if now is None:
             yield f"span {record.span_id} ({record.name}) is gone"
             continue
         for name in ("name", "parent_id", "start_ns", "end_ns", "status", "message", "events"):
             before, after = getattr(record, name), getattr(now, name)
-            if before != after and not (name == "events" and list(map(list, before)) == list(map(list, after))):
+            same = before == after or (name == "events" and list(map(list, before)) == list(map(list, after)))
+            if not same and name not in gone:
                 yield f"span {record.span_id}: {name} was changed"
-        yield from _attributes_differ(record, now)
+        yield from _attributes_differ(record, now, gone)
 
 
-def _attributes_differ(record: SpanRecord, now: SpanRecord) -> Iterator[str]:
+def _attributes_differ(record: SpanRecord, now: SpanRecord, gone: set[str]) -> Iterator[str]:
     for name in sorted(record.attributes.keys() | now.attributes.keys()):
+        if _SIDE_OF.get(name, "attributes") in gone:
+            continue
         if name == names.COST:
-            if _cost(now) != _expected_cost(record):
+            if cost_of(now) != expected_cost(record):
                 yield f"span {record.span_id}: {name} is not what the sealed tokens cost"
             continue
         before, after = record.attributes.get(name), now.attributes.get(name)
@@ -195,72 +271,3 @@ def _what(before: str | None, after: str | None) -> str:
 def _without_run(text: str) -> Any:
     known = json.loads(text)
     return {k: v for k, v in known.items() if k != "run_id"} if isinstance(known, dict) else known
-
-
-def _cost(record: SpanRecord) -> float | None:
-    cost = record.get(names.COST)
-    return cost.get("total_cost") if isinstance(cost, dict) else None
-
-
-def _expected_cost(record: SpanRecord) -> float | None:
-    if (recorded_cost := _cost(record)) is not None:
-        return recorded_cost
-    model, counts = record.get(names.MODEL), record.get(names.TOKEN_USAGE)
-    price = stored.price_of(model, counts) if model and counts else None
-    return None if price is None else price.get("total_cost")
-
-
-# ------------------------------------------------------------------------------------------------- columns, by SQL
-
-
-def _rows_differ(uri: str, sealed: list[SpanRecord]) -> Iterator[str]:
-    trace_id = sealed[0].trace_id
-    rows = {str(row["span_id"]): row for row in stored.table_rows(uri, "spans", "trace_id", trace_id) or ()}
-    for record in sealed:
-        row = rows.get(record.span_id, {})
-        if not row:
-            yield f"spans: there is no row of span {record.span_id}"
-        for column, expected in _span_columns(record).items():
-            if column in row and row[column] != expected:
-                yield f"spans.{column} of span {record.span_id} is {row[column]!r}, sealed as {expected!r}"
-    for row in stored.table_rows(uri, "trace_info", "request_id", trace_id) or ():
-        for column, expected in _trace_columns(sealed).items():
-            if column in row and row[column] != expected:
-                yield f"trace_info.{column} is {row[column]!r}, sealed as {expected!r}"
-    yield from _metadata_differ(uri, sealed[0])
-
-
-def _metadata_differ(uri: str, root: SpanRecord) -> Iterator[str]:
-    rows = stored.table_rows(uri, "trace_request_metadata", "request_id", root.trace_id) or ()
-    kept = {str(row["key"]): row["value"] for row in rows}
-    wanted = {names.TRACE_SESSION: root.get(names.SESSION_ID), names.TRACE_USER: root.get(names.USER_ID)}
-    for key, value in wanted.items():
-        if key in kept and kept[key] != value:  # newer versions of MLflow keep the session with the trace alone
-            yield f"trace_request_metadata {key!r} is {kept.get(key)!r}, sealed as {value!r}"
-    for key in kept:
-        if not key.startswith("mlflow."):
-            yield f"trace_request_metadata {key!r} was put in"
-
-
-def _span_columns(record: SpanRecord) -> dict[str, Any]:
-    return {
-        "name": record.name, "type": record.get(names.SPAN_TYPE), "status": record.status,
-        "parent_span_id": record.parent_id, "start_time_unix_nano": record.start_ns,
-        "end_time_unix_nano": record.end_ns, "total_cost": _expected_cost(record),
-        "model_name": record.get(names.MODEL),
-    }  # fmt: skip
-
-
-def _trace_columns(sealed: list[SpanRecord]) -> dict[str, Any]:
-    root = sealed[0]
-    start_ms = root.start_ns // _NANO_PER_MS
-    totals: dict[str, int | None] = {"input_tokens": None, "output_tokens": None, "total_tokens": None}
-    for record in sealed:
-        for name, value in (record.get(names.TOKEN_USAGE) or {}).items():
-            if name in totals:
-                totals[name] = (totals[name] or 0) + value
-    return {
-        "timestamp_ms": start_ms, "execution_time_ms": (root.end_ns or root.start_ns) // _NANO_PER_MS - start_ms,
-        "status": "ERROR" if root.status == "ERROR" else "OK",
-        "trace_name": root.get(names.TRACE_TAG + names.TRACE_NAME), "session_id": root.get(names.SESSION_ID), **totals,
-    }  # fmt: skip

@@ -197,6 +197,14 @@ class AuditLog:
             msg = f"entry {index} is missing or was changed; run `agenttrace-nb audit verify`"
             raise AuditError(msg) from error
 
+    def keep_pin(self, kind: str, size: int, data: bytes) -> None:
+        """Keep a time stamp or a cosignature in the vault, with an entry that commits to it."""
+        at = now_text()
+        facts = {"pinKind": kind, "pinSize": size, "pinAt": at, "pinDigest": hashlib.sha256(data).hexdigest()}
+        with self.writing() as pen:
+            pen.append(Draft(kind="pin", subject=f"audit-log:{self.origin}", facts=facts))
+            self.vault.add_pin(kind, size, at, data)
+
     def close(self) -> None:
         """Close the vault."""
         self.vault.close()

@@ -26,7 +26,7 @@ from agenttrace_nb.journal.recover import close_interrupted
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.sealer import SealedRun
@@ -39,6 +39,8 @@ PUBLISH_EVERY_S = 60.0
 """How often what was sealed is committed to the log's repository, and pushed where a remote was named."""
 RETRY_S = 5.0
 """How long a log that cannot be written is left alone before it is tried again."""
+HEARTBEAT_S = 3600.0
+"""How often the log is told that the process is alive: without an entry of its own, silence would not be seen."""
 NICE = 5
 _log = logging.getLogger("agenttrace_nb.audit")
 
@@ -119,6 +121,7 @@ class _Process:
         self._unpublished = False
         self._published_at = time.monotonic()
         self._gone = threading.Event()
+        self._beat_at = -HEARTBEAT_S
 
     def run(self) -> None:
         """Seal until the kernel is gone and its journal is sealed; then the journals that nobody owns."""
@@ -141,7 +144,7 @@ class _Process:
         from agenttrace_nb.audit.sealer import Sealer
 
         sealer = Sealer(self.path, log, self._tell)
-        with contextlib.closing(sealer):
+        with contextlib.closing(sealer), self._alive(log):
             while not (self._gone.is_set() and sealer.is_at_end()):
                 if not self._step(sealer):
                     self._gone.wait(RETRY_S)
@@ -149,9 +152,29 @@ class _Process:
                     if time.monotonic() - self._published_at > PUBLISH_EVERY_S:
                         self._publish()
                     self._gone.wait(BUSY_S if sealer.has_open() else IDLE_S)
+                self._beat(log)
             close_if_orphan(self.path)
             while self._step(sealer) and not sealer.is_at_end():
                 pass
+
+    @contextlib.contextmanager
+    def _alive(self, log: AuditLog) -> Iterator[None]:
+        """Have the log told that this process begins to seal, is alive, and has sealed everything."""
+        self._beat_at = -HEARTBEAT_S
+        yield
+        if self._beat_at >= 0:
+            with contextlib.suppress(Exception):  # then it is seen to have ended without a word
+                beat(log, self.path.name, ends=True)
+
+    def _beat(self, log: AuditLog) -> None:
+        if time.monotonic() - self._beat_at < HEARTBEAT_S:
+            return
+        try:
+            beat(log, self.path.name)
+        except Exception:  # noqa: BLE001 - a full disk is told where sealing fails
+            _log.warning("sign of life", exc_info=True)
+        self._beat_at = time.monotonic()
+        self._unpublished = True
 
     def _step(self, sealer: Any) -> bool:
         try:
@@ -195,6 +218,26 @@ class _Process:
         self._gone.set()
 
 
+def beat(log: AuditLog, journal: str, *, ends: bool = False) -> None:
+    """Write a sign of life of what seals a journal; the last one says that everything is sealed."""
+    from agenttrace_nb.audit.log import Draft
+    from agenttrace_nb.audit.vault import Source
+
+    with log.writing() as pen:
+        facts = {"journal": journal, "everyS": HEARTBEAT_S, "ends": ends}
+        source = Source(journal, "heartbeat", "", pen.size)
+        pen.append(Draft(kind="heartbeat", subject=f"journal:{journal}", facts=facts, source=source))
+
+
+def _end_of_orphan(log: AuditLog, journal: str) -> None:
+    """Say that what seals a journal has ended, where it was killed before it could say so itself."""
+    beats = log.vault.db.execute(
+        "SELECT i FROM source WHERE journal = ? AND kind = 'heartbeat' ORDER BY i DESC LIMIT 1", (journal,)
+    ).fetchall()
+    if beats and not log.statement(beats[0][0]).predicate["ends"]:
+        beat(log, journal, ends=True)
+
+
 def seal_orphans(log: AuditLog, say: Callable[[str], None], folder: Path | None = None) -> int:
     """Seal the journals whose process has ended, and return how many could be sealed to their end."""
     from agenttrace_nb.audit.sealer import seal_journal
@@ -204,6 +247,7 @@ def seal_orphans(log: AuditLog, say: Callable[[str], None], folder: Path | None 
         try:
             close_interrupted(path)
             seal_journal(path, log)
+            _end_of_orphan(log, path.name)
             done += 1
         except (FollowerBusyError, LeaseTakenError):
             continue

@@ -82,6 +82,10 @@ class Report:
         What the log was compared with, from outside.
     last_pin
         The largest size of the log that a pin covers.
+    not_seen
+        What of MLflow was not compared.
+    last_entry
+        When the last entry was sealed, in words; not known at the level ``fast``.
     """
 
     origin: str
@@ -94,6 +98,7 @@ class Report:
     pins: list[str] = field(default_factory=list)
     last_pin: int | None = None
     not_seen: tuple[str, ...] = ()
+    last_entry: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -132,6 +137,7 @@ class Report:
     def _lines(self) -> list[str]:
         lines = [f"{self.verdict.value}: audit log {self.origin}, {self.entries} entries, level {self.level}"]
         lines += [f"  {_MEANING[self.verdict]}"]
+        lines += [f"  last entry {self.last_entry}"] if self.last_entry else []
         lines += ["Checked:"] + [f"  {count:>8}  {what}" for what, count in self.checks.items()]
         lines += ["Trusted:", f"  the anchor {self.anchor_from}"]
         lines += [f"  {pin}" for pin in self.pins] or ["  no pin from outside"]

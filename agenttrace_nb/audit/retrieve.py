@@ -83,9 +83,8 @@ class Said:
         about = f" of step {self.span_id}" if self.span_id else ""
         value = {True: "right", False: "wrong"}.get(self.value, self.value) if self.what == "rating" else self.value
         words = f": {self.comment}" if self.comment else ""
-        return (
-            f"{_time(self.at_ns)}  {self.what}{about} by {self.user or 'unknown'} (entry {self.index}): {value}{words}"
-        )
+        whose = f"by {self.user or 'unknown'} (entry {self.index})"
+        return f"{time_text(self.at_ns)}  {self.what}{about} {whose}: {value}{words}"
 
 
 @dataclass(slots=True)
@@ -132,7 +131,7 @@ class SealedTrace:
         ]
         lines += [f"amends entries {', '.join(map(str, self.amended))}"] if self.amended else []
         for step in self.steps:
-            lines.append(f"{_time(step.at_ns)}  {step.what:<12} {step.name}  {step.agent or ''}".rstrip())
+            lines.append(f"{time_text(step.at_ns)}  {step.what:<12} {step.name}  {step.agent or ''}".rstrip())
             text = step.content if isinstance(step.content, str) else _json(step.content)
             cut = "" if len(text) <= _MOST_CHARS else f" … ({len(text)} characters; .steps has all)"
             lines += [f"    {line}" for line in (text[:_MOST_CHARS] + cut).splitlines()]
@@ -334,7 +333,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _time(at_ns: int) -> str:
+def time_text(at_ns: int) -> str:
+    """Return a time as UTC, with microseconds."""
     seconds, rest = divmod(at_ns, 1_000_000_000)
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%S}.{rest // 1000:06d}"
 

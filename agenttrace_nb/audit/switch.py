@@ -51,7 +51,7 @@ class AuditStatus:
         if self.anchor is None:
             return f"There is no audit log in {self.folder}; at.audit.init() makes one."
         return (
-            f"Audit log {'on' if self.on else 'OFF: what is recorded now is not sealed'}\n"
+            f"Audit log {'on' if self.on else 'OFF: what is recorded now goes on unsealed'}\n"
             f"  folder      {self.folder}\n"
             f"  anchor      {self.anchor}\n"
             f"  entries     {self.entries} ({self.runs} runs sealed, {self.open_runs} open), key epoch {self.epoch}\n"
@@ -113,7 +113,9 @@ def on() -> AuditStatus:
 
 
 def off(*, reason: str) -> AuditStatus:
-    """Turn the audit log off: what is recorded then is not sealed. That is an entry.
+    """Turn the audit log off: what is recorded then goes on without being sealed first. That is an entry.
+
+    A journal that is still there when the log is turned on again is sealed then, late.
 
     Parameters
     ----------

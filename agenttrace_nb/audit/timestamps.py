@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agenttrace_nb.audit.log import AuditLog, now_text
+from agenttrace_nb.audit.log import AuditLog
 from agenttrace_nb.audit.note import Checkpoint, Note
 from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.report import Finding, Verdict
@@ -65,8 +65,7 @@ def timestamp(url: str, *, to: Path | None = None, folder: Path | None = None) -
             msg = f"the answer of {url} is no time stamp ({error})"
             raise AuditError(msg) from error
         kept = json.dumps({"size": tip.size, "response": base64.b64encode(answer).decode("ascii")}).encode()
-        with log.vault.transaction():
-            log.vault.add_pin("tsa", tip.size, now_text(), kept)
+        log.keep_pin("tsa", tip.size, kept)
     if to is not None:
         to.write_bytes(kept)
     return when

@@ -288,6 +288,10 @@ class Vault:
             "INSERT INTO source VALUES (?, ?, ?, ?, ?)", (source.journal, source.kind, source.trace, source.seq, index)
         )
 
+    def pin_rows(self) -> list[tuple[int, str, int, str, bytes]]:
+        """Return the table of pins: place, kind, size of the log, time, data."""
+        return list(self.db.execute("SELECT id, kind, size, at, data FROM pin ORDER BY id"))
+
     def add_pin(self, kind: str, size: int, at: str, data: bytes) -> None:
         """Write a time stamp or cosignature of a checkpoint."""
         self.db.execute("INSERT INTO pin (kind, size, at, data) VALUES (?, ?, ?, ?)", (kind, size, at, data))

@@ -273,7 +273,7 @@ def cosign(url: str, *, folder: Path | None = None) -> str:
     AuditError
         If the witness refuses, or does not answer.
     """
-    from agenttrace_nb.audit.log import AuditLog, now_text
+    from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.merkle import Tree, leaf_hash
 
     log = AuditLog(folder)
@@ -284,8 +284,7 @@ def cosign(url: str, *, folder: Path | None = None) -> str:
             raise AuditError(msg)
         tree = Tree([leaf_hash(entry) for _, entry in log.vault.entries(0, tip.size)])
         line = witnessed(url, tip.note, lambda size: tree.consistency(size) if size <= tree.size else [])
-        with log.vault.transaction():
-            log.vault.add_pin("witness", tip.size, now_text(), json.dumps({"url": url, "line": line}).encode())
+        log.keep_pin("witness", tip.size, json.dumps({"url": url, "line": line}).encode())
         return tip.note + line
     finally:
         log.close()

@@ -39,6 +39,33 @@ def stored_records(uri: str, trace_id: str) -> tuple[TraceHead, list[SpanRecord]
     return adapter.to_head(found.info), adapter.to_records(found)
 
 
+def stored_feedback(uri: str, trace_id: str) -> dict[str, dict[str, Any]]:
+    """Return what MLflow holds of what people said of a trace, by our key; under other keys what did not come from us.
+
+    Raises
+    ------
+    ConnectionError
+        If MLflow does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from agenttrace_nb.mlflow_store import adapter
+
+    try:
+        said, _ = adapter.read_feedback(uri, names.mlflow_trace_id(trace_id))
+    except (MlflowException, OSError) as error:
+        msg = f"MLflow at {shown(uri)} cannot be read ({str(error).splitlines()[0][:200]})"
+        raise ConnectionError(msg) from error
+    return {
+        (one.metadata or {}).get(names.KEY) or f"id {one.assessment_id}": {
+            "name": one.name, "value": one.value, "comment": one.rationale, "span_id": one.span_id or None,
+            "user": one.source.source_id, "valid": one.valid is not False,
+            "time_ms": one.create_time_ms,
+        }
+        for one in said
+    }  # fmt: skip
+
+
 def table_rows(uri: str, table: str, key: str, trace_id: str) -> list[dict[str, Any]] | None:
     """Return the rows of one trace in a table of MLflow's database; ``None`` if that cannot be reached by SQL."""
     engine = _engine(uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import zipfile
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mlflow_store.journals import record_run
-from mlflow_store.samples import booking
+from mlflow_store.samples import START_NS, booking
 from requirements_met import require_or_skip
 
 from agenttrace_nb.audit.envelope import Envelope
@@ -20,6 +21,7 @@ from agenttrace_nb.audit.retention import expire, hold
 from agenttrace_nb.audit.retrieve import find, show
 from agenttrace_nb.audit.sealer import seal_journal
 from agenttrace_nb.audit.verify import verify
+from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.spans import SpanKind
 
 if TYPE_CHECKING:
@@ -69,6 +71,43 @@ def test_others_verify_a_bundle_without_this_software(traces, log, tmp_path):
     last = Envelope.parse(log.vault.entry(log.vault.size() - 1)).statement
     assert last.kind == "export"
     assert verify(folder=log.folder).ok
+
+
+def test_a_bundle_holds_what_was_said_and_what_was_erased_and_nothing_may_be_left_out(traces, log, journal, tmp_path):
+    need("node", "openssl", "ssh-keygen")
+    said = {
+        "trace_id": traces[0].trace_id, "span_id": None, "name": "error", "value": "wrong amount", "comment": HOSTILE,
+        "user": "auditor", "time_ns": START_NS, "key": "f", "tracking_uri": "x", "cwd": "x",
+    }  # fmt: skip
+    journal.append(EventKind.FEEDBACK, body=said, urgent=True)
+    journal.flush()
+    seal_journal(journal.path, log)
+    erase(traces[0].trace_id, component="span/*/outputs", reason="r", approver="a", folder=log.folder)
+    export(traces[0].trace_id, tmp_path / "e.zip", folder=log.folder)
+    folder = opened(tmp_path / "e.zip", tmp_path / "e")
+    place = folder / "traces" / traces[0].trace_id
+    kinds = {Envelope.parse(path.read_bytes()).statement.kind for path in place.glob("beside/*/entry.dsse.json")}
+    assert kinds == {"run-open", "amend", "erase"}
+    told = said_by_node(folder, log.anchor())
+    assert "outputs was erased, as entry" in told
+    assert accepted(folder, log.anchor(), node=False)
+    page = (place / "timeline.html").read_text("utf-8")
+    assert "wrong amount" in page
+    assert "[erased, as entry" in page
+    assert HOSTILE not in page
+    parts = json.loads((place / "content.json").read_text("utf-8"))
+    (place / "content.json").write_text(json.dumps(parts[:-1]), "utf-8")
+    with_right_sums(folder)
+    assert not accepted(folder, log.anchor(), node=True), "a part was left out"
+    (place / "content.json").unlink()
+    with_right_sums(folder)
+    assert "the content of 1 entry is not in this bundle" in said_by_node(folder, log.anchor())
+
+
+def said_by_node(folder: Path, anchor: str) -> str:
+    done = subprocess.run(["node", "verify.mjs", anchor], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def with_right_sums(folder: Path) -> None:

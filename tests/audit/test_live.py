@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together from names of MLflow's tables
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ import pytest
 from mlflow_store.journals import record_run, say
 from mlflow_store.samples import START_NS, booking
 
+from agenttrace_nb.audit.erase import erase
 from agenttrace_nb.audit.report import Verdict
 from agenttrace_nb.audit.sealer import seal_journal
 from agenttrace_nb.audit.verify import verify
 from agenttrace_nb.journal import sealing
+from agenttrace_nb.journal.events import EventKind
+from agenttrace_nb.mlflow_store.feedback import FeedbackWriter
 from agenttrace_nb.mlflow_store.trace_writer import TraceWriter
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ BLIND = {
         "output_cost", "total_cost",
     },
     "spans": {"experiment_id", "model_provider", "input_cost", "output_cost"},
+    "assessments": {
+        "assessment_id", "last_updated_timestamp", "error", "overrides", "run_id", "source_type", "experiment_id",
+        "trace_timestamp_ms", "aggregate_value", "is_numeric_value",
+    },
     "trace_tags": set(),
     "trace_request_metadata": set(),
 }  # fmt: skip
@@ -37,17 +45,30 @@ BLIND = {
 
 @pytest.fixture
 def sealed(journal, log: AuditLog, uri: str, cwd: Path, stores, told) -> AuditLog:
-    """A run with two traces, sealed and in MLflow; one tag was given while they ran."""
+    """A run with two traces, sealed and in MLflow; one tag was given while they ran, one trace was rated."""
     sealing.turn_on(journal.path.parent)
     record_run(journal, "k1", uri, cwd, booking(1), booking(2, start_ns=START_NS + 1), arch="a", tags={"team": "blue"})
     say(journal, "k1", tag={"key": "later", "value": "yes"})
+    rate(journal, booking(1).trace_id, uri, cwd)
     journal.flush()
     seal_journal(journal.path, log)
     with closing(TraceWriter(journal.path, stores, told.append)) as writer:
         while writer.step(hurry=True):
             pass
         assert writer.is_done()
+    with closing(FeedbackWriter(journal.path, stores, told.append)) as writer:
+        writer.step(hurry=True)
+        assert not writer._waiting
     return log
+
+
+def rate(journal, trace_id: str, uri: str, cwd: Path) -> None:
+    said = {
+        "key": "f1", "trace_id": trace_id, "span_id": booking(1).spans[0].span_id, "name": "error",
+        "value": "wrong amount", "comment": "290, not 300", "user": "auditor", "time_ns": START_NS,
+        "tracking_uri": uri, "cwd": str(cwd),
+    }  # fmt: skip
+    journal.append(EventKind.FEEDBACK, body=said, urgent=True)
 
 
 def test_what_was_written_is_what_was_sealed(sealed: AuditLog, uri: str) -> None:
@@ -67,6 +88,8 @@ def test_every_changed_column_of_mlflow_is_found_or_published(sealed: AuditLog, 
                 rows = db.execute(f"SELECT rowid, {column}, * FROM {table} WHERE {TARGET[table]} LIMIT 1").fetchall()
                 for rowid, value, *_ in rows:
                     new = value + 1 if isinstance(value, (int, float)) else f"{value or ''}x"
+                    if column in ("value", "valid", "assessment_metadata"):
+                        new = {"value": '"right amount"', "valid": 0, "assessment_metadata": "{}"}[column]
                     if column == "content":
                         new = value.replace("Sunny", "Rainy") if "Sunny" in value else value.replace("OK", "ERROR")
                     db.execute("PRAGMA foreign_keys=OFF")
@@ -85,9 +108,43 @@ def test_every_changed_column_of_mlflow_is_found_or_published(sealed: AuditLog, 
 
 
 TARGET = {
-    "trace_info": "1", "spans": "type = 'CHAT_MODEL'", "trace_tags": "key = 'team'",
+    "trace_info": "1", "assessments": "1", "spans": "type = 'CHAT_MODEL'", "trace_tags": "key = 'team'",
     "trace_request_metadata": "key = 'mlflow.trace.session'",
 }  # fmt: skip
+
+
+def test_a_rating_that_was_changed_taken_away_or_put_in_is_told(sealed: AuditLog, uri: str) -> None:
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)) as db:
+        db.execute("UPDATE assessments SET rationale = 'fine'")
+        assert "comment changed" in str(verify(folder=sealed.folder, live=uri))
+        db.execute("UPDATE assessments SET rationale = '290, not 300'")
+        columns = [row[1] for row in db.execute("PRAGMA table_info(assessments)")]
+        new = ", ".join({"assessment_id": "'a-other'", "assessment_metadata": "NULL"}.get(c, c) for c in columns)
+        db.execute(f"INSERT INTO assessments SELECT {new} FROM assessments")
+        report = verify(folder=sealed.folder, live=uri)
+        assert report.ok, report
+        assert any("in MLflow are not sealed" in note for note in report.notes)
+        db.execute("DELETE FROM assessments")
+    assert "gone, or not there yet" in str(verify(folder=sealed.folder, live=uri))
+
+
+def test_what_was_erased_here_is_not_compared_and_said_to_be_in_mlflow_still(sealed: AuditLog, uri: str) -> None:
+    why = {"reason": "r", "approver": "a", "folder": sealed.folder}
+    erase(booking(1).trace_id, component=["span/*/inputs", "span/*/attributes"], **why)
+    report = verify(folder=sealed.folder, live=uri)
+    assert report.ok, report
+    assert any("MLflow still holds" in note for note in report.notes)
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)) as db:
+        db.execute("UPDATE spans SET content = replace(content, 'Sunny', 'Rainy')")
+    assert "was changed" in str(verify(folder=sealed.folder, live=uri))
+
+
+def test_a_trace_of_another_mlflow_is_not_called_deleted(sealed: AuditLog, tmp_path: Path, empty_database) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy2(empty_database, other)
+    report = verify(folder=sealed.folder, live=f"sqlite:///{other}")
+    assert report.verdict is Verdict.INCOMPLETE
+    assert "is not in the MLflow that was given" in str(report)
 
 
 def test_rows_gone_or_put_in_are_found(sealed: AuditLog, uri: str) -> None:

@@ -37,12 +37,25 @@ def sealed_within(folder: Path, wanted: str, seconds: float) -> list[str]:
     return kinds(folder)
 
 
+def said_by(folder: Path, kind: str, count: int = 1) -> list[dict]:
+    deadline = time.monotonic() + 40
+    found: list[dict] = []
+    while len(found) < count and time.monotonic() < deadline:
+        with closing(AuditLog(folder, read_only=True)) as log:
+            said = [Envelope.parse(entry).statement.predicate for _, entry in log.vault.entries()]
+        found = [each for each in said if each["kind"] == kind]
+        time.sleep(0.1)
+    return found
+
+
 @pytest.mark.timeout(120)
 def test_a_program_with_the_log_on_is_sealed_without_mlflow(tmp_path):
     program = Program(tmp_path, {"AGENTTRACE_MLFLOW": "off"})
     program.run(ON + "\nwith at.trace(live=False):\n    print(ask())\n")
     found = sealed_within(tmp_path / "state" / "audit", "run", 40)
     assert found.count("run") == found.count("run-open") == 1
+    ended = [said for said in said_by(tmp_path / "state" / "audit", "heartbeat", count=2) if said["ends"]]
+    assert len(ended) == 1, "a process that ended in order says so"
     repository = tmp_path / "state" / "audit" / "repository.git"
     deadline = time.monotonic() + 20
     while not (repository / "refs" / "heads" / "audit").exists() and time.monotonic() < deadline:
@@ -70,8 +83,5 @@ def test_a_killed_program_leaves_an_open_run_that_is_sealed_as_interrupted(tmp_p
             seal_orphans(log, print, tmp_path / "state" / "journals")
         found = kinds(audit)
     assert "run-open" in found
-    with closing(AuditLog(audit, read_only=True)) as log:
-        (run,) = [
-            said for _, e in log.vault.entries() if (said := Envelope.parse(e).statement.predicate)["kind"] == "run"
-        ]
+    (run,) = said_by(audit, "run")
     assert run["status"] == "interrupted"

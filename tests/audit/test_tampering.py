@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from audit.logs import new_log, run_draft
 
+from agenttrace_nb.audit.envelope import Envelope
 from agenttrace_nb.audit.examine import Examination
 from agenttrace_nb.audit.log import AuditLog, known_anchor
 from agenttrace_nb.audit.note import Note
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNS = 4
-TABLES = ("entry", "content", "content_key", "checkpoint", "epoch", "source")
+FIRST_EPOCH = RUNS + 3  # the first entry, the runs, two pins
+ENTRIES = FIRST_EPOCH + 2
+TABLES = ("entry", "content", "content_key", "checkpoint", "epoch", "source", "pin")
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> Path:
-    """A log with two epochs, closed, all of it in one file."""
+    """A log with two epochs and a pin of each kind, closed, all of it in one file."""
     folder = tmp_path_factory.mktemp("sound")
     log = new_log(folder, RUNS)
+    log.keep_pin("tsa", RUNS + 1, b'{"response":"","size":5}')
+    log.keep_pin("witness", RUNS + 1, b'{"line":"","url":""}')
     log.rotate()
     log.append(run_draft(RUNS))
     log.vault.scrub()
@@ -59,7 +64,7 @@ def test_a_sound_log_is_said_to_be_sound(copy: Path) -> None:
         report = verify(folder=copy, level=level)
         assert report.ok, report
         assert report.verdict is Verdict.UNANCHORED
-        assert report.entries == RUNS + 3
+        assert report.entries == ENTRIES
     assert "Not proven" in str(report)
     assert report.exit_status == 0
 
@@ -129,6 +134,13 @@ def rows_of(db: sqlite3.Connection, table: str) -> list[tuple]:
     return db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
 
 
+def test_no_table_of_the_vault_is_left_out(copy: Path) -> None:
+    with closing(sqlite3.connect(copy / "log.db")) as db:
+        assert {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == set(TABLES)
+        for table in TABLES:
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0
+
+
 def test_rows_put_in_are_found(copy: Path) -> None:
     original = (copy / "log.db").read_bytes()
     for statement in (
@@ -138,10 +150,17 @@ def test_rows_put_in_are_found(copy: Path) -> None:
         "INSERT INTO checkpoint SELECT size + 100, note, edge FROM checkpoint WHERE size = 2",
         "INSERT INTO epoch SELECT n + 5, i, public, since FROM epoch WHERE n = 0",
         "INSERT INTO source SELECT 'other', kind, trace, seq, i FROM source LIMIT 1",
+        "INSERT INTO pin SELECT id + 100, kind, size, at, data FROM pin LIMIT 1",
     ):
         (copy / "log.db").write_bytes(original)
         attacked(copy, statement)
         assert verify(folder=copy).verdict is Verdict.INVALID, statement
+
+
+def pins_before(folder: Path, size: int) -> int:
+    with closing(sqlite3.connect(folder / "log.db")) as db:
+        entries = [row[0] for row in db.execute("SELECT envelope FROM entry WHERE i < ?", (size,))]
+    return sum(Envelope.parse(entry).statement.kind == "pin" for entry in entries)
 
 
 def cut(folder: Path, size: int) -> None:
@@ -150,12 +169,13 @@ def cut(folder: Path, size: int) -> None:
         folder, ("DELETE FROM entry WHERE i >= ?", (size,)), ("DELETE FROM content WHERE i >= ?", (size,)),
         ("DELETE FROM content_key WHERE i >= ?", (size,)), ("DELETE FROM checkpoint WHERE size > ?", (size,)),
         ("DELETE FROM epoch WHERE i >= ?", (size,)), ("DELETE FROM source WHERE i >= ?", (size,)),
+        ("DELETE FROM pin WHERE id > ?", (pins_before(folder, size),)),
     )  # fmt: skip
 
 
 def test_cut_entries_are_found_at_every_length_by_the_last_checkpoint(copy: Path) -> None:
     original = (copy / "log.db").read_bytes()
-    for size in range(RUNS + 3):
+    for size in range(ENTRIES):
         (copy / "log.db").write_bytes(original)
         attacked(copy, ("DELETE FROM entry WHERE i >= ?", (size,)))
         assert verify(folder=copy, level="fast").verdict is Verdict.INVALID, size
@@ -164,8 +184,8 @@ def test_cut_entries_are_found_at_every_length_by_the_last_checkpoint(copy: Path
 def test_a_log_cut_with_its_checkpoints_is_found_only_with_a_pin(copy: Path) -> None:
     original = (copy / "log.db").read_bytes()
     with closing(AuditLog(copy, read_only=True)) as log:
-        pin = log.vault.checkpoint(RUNS + 3)
-    for size in range(1, RUNS + 3):
+        pin = log.vault.checkpoint(ENTRIES)
+    for size in range(1, ENTRIES):
         (copy / "log.db").write_bytes(original)
         cut(copy, size)
         assert verify(folder=copy).ok, "undetectable without a pin, and said to be UNANCHORED"
@@ -182,8 +202,8 @@ def rewritten_by_an_insider(sound: Path, tmp_path: Path) -> tuple[Path, str]:
     settings = (folder / "settings.json").read_text("utf-8").replace(str(sound / "keys"), str(keys))
     (folder / "settings.json").write_text(settings, "utf-8")
     with closing(AuditLog(folder, read_only=True)) as log:
-        true_end = str(log.vault.checkpoint(RUNS + 3))
-    cut(folder, RUNS + 2)
+        true_end = str(log.vault.checkpoint(ENTRIES))
+    cut(folder, FIRST_EPOCH + 1)
     with closing(AuditLog(folder)) as log:
         log.append(run_draft(666))
     return folder, true_end
