@@ -148,6 +148,8 @@ class Outlet:
         sent = self._send_due()
         self._waiting = any(feed.waiting() for feed in self._feeds.values())
         self._let_go()
+        if (main := self._feeds.get(self.journal)) is not None:
+            self._save_news(main)
         if not any(more) and all(feed.is_at_end() for feed in self._feeds.values()):
             self._answered = asked
             self._hurry = self._hurry and self._asked != asked

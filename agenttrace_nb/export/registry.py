@@ -20,7 +20,7 @@ GROUP = "agenttrace_nb.handlers"
 BUILT_IN: Mapping[str, str] = {
     "otlp": "otlp:OtlpHandler",
     "prometheus": "prometheus:PrometheusHandler",
-    "pushgateway": "prometheus:PushgatewayHandler",
+    "pushgateway": "pushgateway:PushgatewayHandler",
     "splunk-hec": "splunk_hec:SplunkHecHandler",
     "datadog-metrics": "datadog_metrics:DatadogMetricsHandler",
     "jsonl": "jsonl:JsonlHandler",

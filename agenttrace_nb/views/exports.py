@@ -20,7 +20,8 @@ _HEADS = ("name", "target", "content", "sent", "waiting", "dropped", "oldest", "
 _NUMBERS = frozenset({"sent", "waiting", "dropped", "oldest", "last sent"})
 _TARGET_CHARS = 60
 _NONE_YET = "No handler was added. For example: %trace_export add jsonl --path ~/agents.jsonl"
-_MARKS = {"sending": "✓", "paused": "⏸", "stopped": "✕", "hanging": "…", "trying again": "…"}
+_MARKS = {"nothing waits": "✓", "sending": "…", "paused": "⊘", "stopped": "✕", "hanging": "✕", "trying again": "⚡"}
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 class Exports:
@@ -115,16 +116,28 @@ def _cells(status: HandlerStatus) -> dict[str, str]:
         fmt.grouped(status.sent),
         fmt.grouped(status.waiting),
         fmt.grouped(status.dropped.total()),
-        fmt.seconds(status.oldest_s),
-        f"{fmt.seconds(status.success_s)} ago" if status.success_s is not None else fmt.UNKNOWN,
+        _age(status.oldest_s),
+        f"{_age(status.success_s)} ago" if status.success_s is not None else fmt.UNKNOWN,
         f"{_MARKS[state]} {state}",
     )
     return dict(zip(_HEADS, texts, strict=True))
 
 
 def _state(status: HandlerStatus) -> str:
-    trying = status.state == "sending" and status.problem is not None and status.waiting > 0
-    return "trying again" if trying else status.state
+    if status.state != "sending":
+        return status.state
+    if status.waiting == 0:
+        return "nothing waits"
+    return "sending" if status.problem is None else "trying again"
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return fmt.UNKNOWN
+    for unit, name in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def _remarks(status: HandlerStatus) -> list[str]:
@@ -132,7 +145,7 @@ def _remarks(status: HandlerStatus) -> list[str]:
     found = []
     if status.state == "hanging":
         found.append("The handler has not come back from a call for more than 30 s. The others go on.")
-    if status.problem is not None:
+    if status.problem is not None and status.problem not in status.dropped:
         found.append(one_line(status.problem, 400))
     if status.state == "stopped":
         found.append(f"Put that right, then: %trace_export resume {status.settings.name}")
@@ -161,7 +174,7 @@ def _html_row(status: HandlerStatus) -> str:
     bad = ' class="agtr-error"' if status.state in {"stopped", "hanging"} or status.dropped else ""
     row = "".join(f"<td{_side(head)}>{cells[head]}</td>" for head in _HEADS)
     remarks = "".join(
-        f'<tr{bad}><td></td><td colspan="{len(_HEADS) - 1}" style="text-align:left;white-space:normal">'
+        f'<tr{bad}><td></td><td colspan="{len(_HEADS) - 1}" style="text-align:left;white-space:normal;padding-bottom:5px">'
         f"{escaped(words)}</td></tr>\n"
         for words in _remarks(status)
     )
