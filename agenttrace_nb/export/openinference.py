@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.export.genai import agent_of, common, declared_tool, provider_of, text_or_json, tool_definition
-from agenttrace_nb.export.genai_messages import as_json, input_messages, output_messages
+from agenttrace_nb.export.genai_messages import as_json, finish_reason, input_messages, output_messages
 from agenttrace_nb.export.genai_names import AGENT_NAME, CONVERSATION, GUARDRAIL_TRIGGERED
 from agenttrace_nb.export.handler import Content, Item
 from agenttrace_nb.export.otlp_span import OtelSpan, Place, begin
-from agenttrace_nb.spans import Span, SpanKind
+from agenttrace_nb.spans import Span, SpanKind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ _JSON, _TEXT = "application/json", "text/plain"
 def to_otel(item: Item, span: Span, place: Place, content: Content) -> OtelSpan:
     """Return a span as OpenInference describes it; parameters as of `genai.to_otel`."""
     made = begin(span, place, _name_of(span), tells_errors=content is not Content.OFF)
+    made.says_ok = span.status is Status.OK
     found = common(item, span, place, content)
     found[KIND] = _KINDS.get(span.kind, _OTHERS)
     found["session.id"] = found.pop(CONVERSATION)
@@ -67,12 +68,13 @@ def _name_of(span: Span) -> str:
 def _llm(span: Span) -> Attributes:
     model = span.model or span.attributes.get("requested_model")
     both = (span.input_tokens, span.output_tokens)
-    settings = span.attributes.get("model_settings")
+    settings, reason = span.attributes.get("model_settings"), span.attributes.get("finish_reason")
     return {
         "llm.system": "openai",
         "llm.provider": provider_of(model),
         "llm.model_name": model,
         "llm.invocation_parameters": as_json(settings) if settings else None,
+        "llm.finish_reason": finish_reason(reason) if isinstance(reason, str) else None,
         "llm.token_count.prompt": span.input_tokens,
         "llm.token_count.completion": span.output_tokens,
         "llm.token_count.total": None if both == (None, None) else sum(filter(None, both)),
@@ -122,7 +124,7 @@ def _put_messages(found: Attributes, item: Item, span: Span) -> None:
             _put_message(found, f"llm.{side}_messages.{number}.message", message)
     agent = agent_of(item, span)
     for number, tool in enumerate(agent.tools if agent is not None else ()):
-        found[f"llm.tools.{number}.tool.json_schema"] = as_json(tool_definition(tool))
+        found[f"llm.tools.{number}.tool.json_schema"] = as_json(_tool_schema(tool))
 
 
 def _put_message(found: Attributes, at: str, message: Mapping[str, Any]) -> None:
@@ -145,3 +147,8 @@ def _put_message(found: Attributes, at: str, message: Mapping[str, Any]) -> None
         if part["type"] == "tool_call_response":
             found[f"{at}.tool_call_id"] = part["id"]
             found[f"{at}.content"] = text_or_json(part["response"])
+
+
+def _tool_schema(tool: Mapping[str, Any]) -> dict[str, Any]:
+    flat = tool_definition(tool)
+    return {"type": flat.pop("type"), "function": flat}

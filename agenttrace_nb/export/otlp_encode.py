@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCOPE = "agenttrace_nb"
 _INT64 = range(-(2**63), 2**63)
-_STATUS_ERROR = 2
+_STATUS_OK, _STATUS_ERROR = 1, 2
 _INTERNAL, _CLIENT = 1, 3
 _FLAGS_SAMPLED = 1
 _JSON = "application/json"
@@ -73,6 +73,8 @@ def _put_span(target: Any, span: OtelSpan) -> None:
     if span.failed:
         target.status.code = _STATUS_ERROR
         target.status.message = clean(span.message)
+    elif span.says_ok:
+        target.status.code = _STATUS_OK
 
 
 def put_attributes(target: Any, attributes: Mapping[str, Any]) -> None:

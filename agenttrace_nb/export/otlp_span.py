@@ -42,7 +42,9 @@ class OtelSpan:
     Attributes
     ----------
     failed
-        Whether its status is ERROR. Otherwise it is left unset, as OpenTelemetry asks of instrumentations.
+        Whether its status is ERROR.
+    says_ok
+        Whether its status is OK. Otherwise it is left unset, as OpenTelemetry asks of instrumentations.
     message
         The text of a failed status.
     events
@@ -58,6 +60,7 @@ class OtelSpan:
     is_client: bool = False
     attributes: dict[str, Value] = field(default_factory=dict)
     failed: bool = False
+    says_ok: bool = False
     message: str = ""
     events: list[tuple[str, int, dict[str, Value]]] = field(default_factory=list)
 
