@@ -101,6 +101,12 @@ class Poster:
 
         return self._ask("GET", url, requests)
 
+    def delete(self, url: str) -> Reply | Retry | Misconfigured:
+        """Ask for something to be taken away."""
+        import requests
+
+        return self._ask("DELETE", url, requests)
+
     def close(self) -> None:
         """Close the connections."""
         if self._session is not None:

@@ -23,7 +23,7 @@ class GrafanaSource(PrometheusSource):
         "url": "Grafana's address",
         "datasource": "uid of the data source: the last part of its page's address in Grafana",
         "token": "reference to a token of a service account that may query",
-        **{name: PrometheusSource.options[name] for name in ("user", "password", "headers", "ca")},
+        **{name: PrometheusSource.options[name] for name in ("user", "password", "headers", "ca_file")},
     }
     required = frozenset({"url", "datasource"})
 

@@ -59,7 +59,7 @@ def session_for(options: Mapping[str, Any]) -> requests.Session:
     session.headers.update(_headers(options.get("headers", {})))
     if tenant := options.get("tenant"):
         session.headers["X-Scope-OrgID"] = str(tenant)
-    if ca := options.get("ca"):
+    if ca := options.get("ca_file"):
         session.verify = str(ca)
     user, password, token = (options.get(name) for name in ("user", "password", "token"))
     if (user is None) != (password is None):
@@ -116,7 +116,7 @@ def post(session: requests.Session, url: str, form: Mapping[str, str], kind: str
         # A redirect would become a GET without the form, mostly to a page to log in at
         return session.post(url, data=form, timeout=_TIMEOUT_S, allow_redirects=False)
     except requests.exceptions.SSLError as error:
-        reason = f"its certificate is not accepted ({innermost(error)}); ca= names a file with your own"
+        reason = f"its certificate is not accepted ({innermost(error)}); ca_file= names a file with your own"
     except requests.exceptions.Timeout:
         reason = f"no answer within {_TIMEOUT_S[1]:.0f} seconds; ask for a shorter period or a longer step"
     except (requests.exceptions.RequestException, OSError) as error:

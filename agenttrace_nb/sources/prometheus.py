@@ -31,7 +31,7 @@ class PrometheusSource:
         "token": "reference to a bearer token",
         "tenant": "tenant of Mimir or Cortex (header X-Scope-OrgID)",
         "headers": "further headers, by name; a value such as env:NAME is looked up",
-        "ca": "file with the certificates to trust, where they are your own",
+        "ca_file": "file with the certificates to trust, where they are your own",
     }
     required: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset({"password", "token"})

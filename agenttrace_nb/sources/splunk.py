@@ -34,7 +34,7 @@ class SplunkSource:
         "token": "reference to a token",
         "user": "user name, with password",
         "password": "reference to the password of user",
-        "ca": "file with the certificates to trust, where they are your own",
+        "ca_file": "file with the certificates to trust, where they are your own",
     }
     required: frozenset[str] = frozenset()
     secrets = frozenset({"token", "password"})
@@ -81,9 +81,9 @@ def _service(url: str, options: Mapping[str, Any]) -> Any:
     parts = urlsplit(url)
     # Certificates are not checked by the client's own default.
     try:
-        trusted = ssl.create_default_context(cafile=options.get("ca"))
+        trusted = ssl.create_default_context(cafile=options.get("ca_file"))
     except OSError as error:
-        raise OptionError(f"ca={options.get('ca')!r} cannot be read: {error.strerror}") from None
+        raise OptionError(f"ca_file={options.get('ca_file')!r} cannot be read: {error.strerror}") from None
     service = client.Service(
         scheme=parts.scheme, host=parts.hostname, port=parts.port or _PORTS[parts.scheme], verify=True, context=trusted,
         **({"splunkToken": token.reveal()} if isinstance(token, Secret) else {}),

@@ -159,7 +159,7 @@ def test_a_certificate_that_nobody_knows_is_refused(tmp_path, monkeypatch: pytes
             assert not asked
             authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
             with pytest.raises(SourceError, match="refuses these credentials"):
-                pull("splunk", "index=a", start=START, ca=str(tmp_path / "ca.pem"), **options)
+                pull("splunk", "index=a", start=START, ca_file=str(tmp_path / "ca.pem"), **options)
             assert asked
         finally:
             server.shutdown()
