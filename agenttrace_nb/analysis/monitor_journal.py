@@ -139,8 +139,7 @@ class JournalRuns:
             self._dirty |= dict.fromkeys(run.trace_ids if run else ())
         elif event.kind is EventKind.FEEDBACK:
             self._rated(event)
-        elif event.trace_id is not None:
-            trace = self._fold.traces[event.trace_id]
+        elif (trace := self._fold.traces.get(event.trace_id or "")) is not None:
             # While it runs, only that it runs is of interest.
             if trace.status is not Status.RUNNING or event.kind is EventKind.TRACE_START:
                 self._dirty[trace.trace_id] = None

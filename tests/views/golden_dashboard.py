@@ -19,7 +19,7 @@ from agenttrace_nb.analysis.monitor_groups import BY, groups, series
 FOLDER = Path(__file__).parents[1] / "golden" / "views"
 RUNS = 320
 STRETCHES = {
-    "15m": Stretch(NOW_MS - HOUR_MS / 4, NOW_MS + 1),
+    "20m": Stretch(NOW_MS - HOUR_MS / 3, NOW_MS + 1),
     "1h": Stretch(NOW_MS - HOUR_MS, NOW_MS + 1),
     "all": Stretch(),
     "none": Stretch(NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS),
@@ -53,7 +53,7 @@ def expected(of: Any) -> dict[str, Any]:
 def _figures(of: Any, stretch: Stretch) -> dict[str, Any]:
     found = asdict(figures(of, stretch, NOW_MS))
     latency = found.pop("latency")
-    return found | {"latency": [q[0] for q in latency.values()], "latency_of": [q[1] for q in latency.values()][0]}
+    return found | {"latency": [q[0] for q in latency.values()], "latency_of": next(q[1] for q in latency.values())}
 
 
 def files() -> dict[str, bytes]:

@@ -51,7 +51,7 @@ def hours(now_ms: float = NOW_MS, count: int = 700, failing: float = 0.3) -> lis
         start = now_ms - 2 * HOUR_MS * (1 - at / count) - dice.random() * 9000
         arch = ARCHS[at % 3]
         late = start > now_ms - HOUR_MS / 3
-        took = dice.lognormvariate(0.4 + 0.5 * (at % 3 == 0), 0.5) * (1.9 if arch == "triage" and late else 1)
+        took = dice.lognormvariate(0.4 + 0.5 * (at % 3 == 0), 0.5) * (4 if arch == "triage" and late else 1)
         fails = dice.random() < (failing if late and arch == ARCHS[0] else 0.02)
         more: dict[str, Any] = {
             "arch": arch, "agent": ("Planner", "Desk", "Triage")[at % 3], "took_s": took, "known": dice.random() > 0.04,
