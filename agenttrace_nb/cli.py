@@ -100,6 +100,10 @@ def _parser() -> _Parser:
     status = commands.add_parser("status", help="say where the journals are and what MLflow does not have yet")
     status.set_defaults(command=_status, parser=status)
 
+    grafana = commands.add_parser("grafana-dashboard", help="print a Grafana dashboard for the metrics of the runs")
+    grafana.add_argument("--out", type=Path, metavar="PATH", help="write it to a file instead")
+    grafana.set_defaults(command=_grafana_dashboard, parser=grafana)
+
     from agenttrace_nb.audit.commands import add_to
 
     add_to(commands)
@@ -218,6 +222,24 @@ def _cursor(file: Path) -> int:
         return int(json.loads(file.read_text("utf-8"))["cursor"])
     except (OSError, ValueError, KeyError):
         return 0
+
+
+# ---------------------------------------------------------------------------------------------------------- dashboard
+
+
+def _grafana_dashboard(given: argparse.Namespace) -> int:
+    from agenttrace_nb.export.grafana import committed
+
+    if given.out is None:
+        print(committed(), end="")
+        return 0
+    try:
+        given.out.write_text(committed(), "utf-8")
+    except OSError as error:
+        _report(f"{given.out} cannot be written: {error.strerror}")
+        return _FAILED
+    print(f"{given.out}: in Grafana choose Dashboards, New, Import")
+    return 0
 
 
 # ------------------------------------------------------------------------------------------------------------ recover
