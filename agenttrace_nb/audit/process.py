@@ -53,10 +53,10 @@ class Sealing:
     journal_path
         The journal.
     say
-        Takes lines for the user: where a run was sealed, and what goes wrong.
+        Takes lines for the user: where a run was sealed, with the key of that run, and what goes wrong.
     """
 
-    def __init__(self, journal_path: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, journal_path: Path, say: Callable[[str, str | None], None]) -> None:
         self.path = journal_path
         self._say = say
         self._process: subprocess.Popen[str] | None = None
@@ -88,21 +88,24 @@ class Sealing:
                     "agenttrace_nb.audit", self.path, str(audit_folder()), log=log
                 )
         except OSError as error:
-            self._say(f"The process that seals the audit log cannot be started ({error}). What is traced is kept.")
+            self._say(
+                f"The process that seals the audit log cannot be started ({error}). What is traced is kept.", None
+            )
             return
         finally:
             self._launched.set()
         with contextlib.suppress(OSError, ValueError):
             for line in process.stdout or ():
                 with contextlib.suppress(ValueError, KeyError):
-                    self._say(json.loads(line)["say"])
+                    told = json.loads(line)
+                    self._say(told["say"], told.get("run"))
         process.wait()
 
 
 _sealings: dict[Path, Sealing] = {}
 
 
-def sealing_of(journal_path: Path, say: Callable[[str], None]) -> Sealing:
+def sealing_of(journal_path: Path, say: Callable[[str, str | None], None]) -> Sealing:
     """Return the sealing of a journal of this process."""
     if journal_path not in _sealings:
         _sealings[journal_path] = Sealing(journal_path, say)
@@ -113,7 +116,7 @@ def sealing_of(journal_path: Path, say: Callable[[str], None]) -> Sealing:
 
 
 class _Process:
-    def __init__(self, path: Path, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, folder: Path, say: Callable[..., None]) -> None:
         self.path = path
         self._folder = folder
         self._say = say
@@ -204,7 +207,7 @@ class _Process:
 
         self._unpublished = True
         origin, size, root = Note.parse(sealed.receipt.checkpoint).text.split("\n")[:3]
-        self._say(f"audit: entry {sealed.receipt.index}, checkpoint {origin} {size} {root}")
+        self._say(f"audit: entry {sealed.receipt.index}, checkpoint {origin} {size} {root}", sealed.run_key)
 
     def _tell_once(self, text: str) -> None:
         if text not in self._said:
@@ -265,9 +268,9 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.suppress(OSError):
             os.nice(NICE)
 
-    def say(text: str) -> None:
+    def say(text: str, run_key: str | None = None) -> None:
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(json.dumps({"say": text}) + "\n")
+            sys.stdout.write(json.dumps({"say": text, "run": run_key}) + "\n")
             sys.stdout.flush()
 
     _Process(Path(arguments[0]), Path(arguments[1]), say).run()

@@ -86,6 +86,10 @@ class Report:
         What of MLflow was not compared.
     last_entry
         When the last entry was sealed, in words; not known at the level ``fast``.
+    live
+        Whether MLflow's rows were compared.
+    made_at
+        When it was verified.
     """
 
     origin: str
@@ -99,6 +103,8 @@ class Report:
     last_pin: int | None = None
     not_seen: tuple[str, ...] = ()
     last_entry: str = ""
+    live: bool = False
+    made_at: str = ""
 
     @property
     def verdict(self) -> Verdict:

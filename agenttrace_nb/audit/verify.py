@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
 from agenttrace_nb.audit.examine import Examination
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.report import Report
 
 LEVELS = ("fast", "signatures", "full")
+_last: dict[Path, Report] = {}
 
 
 def verify(
@@ -87,4 +89,12 @@ def verify(
             from agenttrace_nb.audit.live import compare
 
             compare(report, log, live)
+            report.live = True
+    report.made_at = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    _last[folder.absolute()] = report
     return report
+
+
+def last_report(folder: Path) -> Report | None:
+    """Return what verifying a log came to the last time in this process; ``None`` where it was not verified."""
+    return _last.get(folder.absolute())

@@ -78,7 +78,7 @@ def seal(path: Path) -> None:
     if is_on(path.parent):
         from agenttrace_nb.audit.process import sealing_of
 
-        sealing_of(path, _tell_last).start()
+        sealing_of(path, _tell).start()
 
 
 def export(path: Path) -> None:
@@ -91,6 +91,15 @@ def export(path: Path) -> None:
         from agenttrace_nb.export.process import exporting_of
 
         exporting_of(path).start()
+
+
+def _tell(text: str, run_key: str | None) -> None:
+    """Say something to the run that it is about, else to the last one."""
+    about = next((run for run in list(_running_or_shown) if run.key == run_key), None)
+    if about is not None:
+        about.note(text)
+    else:
+        _tell_last(text)
 
 
 def _tell_last(text: str) -> None:

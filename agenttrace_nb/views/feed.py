@@ -12,6 +12,7 @@ from agenttrace_nb.views.content import gist
 from agenttrace_nb.views.declared import declared
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
+from agenttrace_nb.views.seal import seal_of
 from agenttrace_nb.views.stored import where
 from agenttrace_nb.views.timings import timings
 
@@ -107,6 +108,8 @@ class Feed:
         self._timings: Timings | None = None
         self._timings_new = False
         self._more_head: dict[str, object] = {}
+        self.seal: dict[str, str] | None = None
+        """What the audit log knows of the run, once it is over; see `agenttrace_nb.views.seal`."""
 
     @property
     def run(self) -> CellRun | Trace:
@@ -128,6 +131,11 @@ class Feed:
             self._due.extend(row for row in changed if row not in self._is_due)
             self._is_due.update(changed)
             self._make_payloads(work_s)
+
+    def look_at_seal(self, *, compare: bool = False) -> None:
+        """Look up what the audit log knows of the run, if that is over; later frames say it."""
+        if self.run.end_ns is not None:
+            self.seal = seal_of(self._source.traces, compare=compare)
 
     def measure(self) -> None:
         """Work out where the time went and what was declared, if the run is over; later frames say it."""
@@ -218,7 +226,8 @@ class Feed:
         if place and self._keep_all:
             place.pop("command", None)  # a page is read on other machines too
         known = wire.head(self.headline(), start_ns=run.start_ns, end_ns=run.end_ns, notes=self.notes, mlflow=place)
-        return {**known, **({"feedback": True} if self.feedback else {}), **self._more_head}
+        more = {**({"feedback": True} if self.feedback else {}), **({"seal": self.seal} if self.seal else {})}
+        return {**known, **more, **self._more_head}
 
     def _frame(self, *, base: int, seq: int, head: dict[str, object], kept: dict[int, bytes] | None = None) -> bytes:
         everything = base == 0

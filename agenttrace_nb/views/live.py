@@ -135,6 +135,8 @@ class LiveView:
 
         self._feed.pull()
         self._feed.measure()
+        if not self._deterministic:
+            self._feed.look_at_seal()
         if self._widget is not None:
             self._flush(due=False)
             self._widget.publish()
@@ -145,6 +147,7 @@ class LiveView:
                 timed=not self._deterministic,
                 has_live=self._widget is not None,
                 notes=self._feed.notes,
+                seal=self._feed.seal,
             )
         publish(html, self._text(), self._display_id, update=self._display_id is not None)
 
@@ -157,7 +160,9 @@ class LiveView:
     def _text(self, columns: int | None = None) -> str:
         self._feed.pull()
         with self._feed.lock:
-            return text_tree(self._feed.run, self._feed.rows, columns=columns, timed=not self._deterministic)
+            return text_tree(
+                self._feed.run, self._feed.rows, columns=columns, timed=not self._deterministic, seal=self._feed.seal
+            )
 
 
 def warm_up() -> None:
@@ -195,7 +200,8 @@ def display_trace(
     feed.feedback = feedback
     if not in_kernel(shell()):
         feed.pull(work_s=0)
-        write_text(text_tree(run, feed.rows, columns=terminal_columns()))
+        feed.look_at_seal(compare=True)
+        write_text(text_tree(run, feed.rows, columns=terminal_columns(), seal=feed.seal))
         return
     from agenttrace_nb.views.static_html import pending_twin, static_twin
 
@@ -203,7 +209,8 @@ def display_trace(
     feed.pull(work_s=0 if large else SHOW_WORK_S)
     if not large:
         feed.measure()
-        publish(static_twin(run, feed.rows), text_tree(run, feed.rows))
+        feed.look_at_seal(compare=True)
+        publish(static_twin(run, feed.rows, seal=feed.seal), text_tree(run, feed.rows, seal=feed.seal))
         _shown_widget(feed)
         return
     # Rows first: beyond a few steps the twin, contents and measures take as long as all else, and are seen later.
@@ -215,9 +222,11 @@ def display_trace(
         feed.opened()
         feed.pull(work_s=SHOW_WORK_S)
         feed.measure()
+        feed.look_at_seal()
         widget.send_patch(feed.patch(heartbeat=True) or b"")
         widget.publish()
-    publish(static_twin(run, feed.rows), text_tree(run, feed.rows), display_id, update=True)
+    twin, text = static_twin(run, feed.rows, seal=feed.seal), text_tree(run, feed.rows, seal=feed.seal)
+    publish(twin, text, display_id, update=True)
 
 
 def text_of(run: CellRun | Trace, traces: Sequence[Trace], *, timed: bool = True) -> str:

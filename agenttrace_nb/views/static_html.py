@@ -17,7 +17,7 @@ from agenttrace_nb.views.rows import Line, line_count, reading_order
 from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agenttrace_nb.spans import CellRun, Span, Trace
     from agenttrace_nb.views.headline import Headline
@@ -73,8 +73,9 @@ def pending_twin(head: Headline) -> str:
 
 
 def static_twin(
-    run: CellRun | Trace, rows: Rows, *, timed: bool = True, has_live: bool = True, notes: Sequence[str] = ()
-) -> str:
+    run: CellRun | Trace, rows: Rows, *, timed: bool = True, has_live: bool = True, notes: Sequence[str] = (),
+    seal: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
     """Return the static twin of a run.
 
     At most 1,000 steps are listed and about 100 kB of content are kept; the twin says what it left out.
@@ -91,6 +92,8 @@ def static_twin(
         A live view stands beside it, which hides it.
     notes
         Lines for the reader.
+    seal
+        What the audit log knows of it: see `agenttrace_nb.views.seal`.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def static_twin(
     listed = reading_order(rows, limit=ROW_LIMIT)
     more = line_count(rows) - len(listed) if len(listed) == ROW_LIMIT else 0
     contents, without = _contents(rows, listed)
-    parts = [_head(head, notes)]
+    parts = [_head(head, notes), _seal(seal)]
     if listed:
         parts += [_table(rows, listed, timed=timed), contents]
     else:
@@ -128,6 +131,10 @@ def _head(head: Headline, notes: Sequence[str]) -> str:
         found.append(f'<p class="agtr-error">{escaped(head.why)}</p>')
     found += [f"<p><em>{escaped(note)}</em></p>" for note in notes]
     return "\n".join(found)
+
+
+def _seal(seal: Mapping[str, str] | None) -> str:
+    return f"<p>audit log: <strong>{escaped(seal['state'])}</strong>. {escaped(seal['why'])}</p>" if seal else ""
 
 
 def _table(rows: Rows, lines: list[Line], *, timed: bool) -> str:

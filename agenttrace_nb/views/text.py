@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 from agenttrace_nb.spans import SpanKind
@@ -10,9 +11,11 @@ from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import line_count, reading_order
-from agenttrace_nb.views.safe_text import ELLIPSIS, fit, width
+from agenttrace_nb.views.safe_text import ELLIPSIS, fit, one_line, width
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agenttrace_nb.spans import CellRun, Trace
     from agenttrace_nb.views.rows import Line, Rows
 
@@ -22,11 +25,13 @@ DEFAULT_COLUMNS = 96
 ROW_LIMIT = 5_000
 GUIDE_COLUMNS = 3
 SHOWN_LEVELS = 16
+SEAL_LIMIT = 600
 
 
 def text_tree(
-    run: CellRun | Trace, rows: Rows, *, columns: int | None = None, fold_layers: bool = True, timed: bool = True
-) -> str:
+    run: CellRun | Trace, rows: Rows, *, columns: int | None = None, fold_layers: bool = True, timed: bool = True,
+    seal: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
     """Return the whole tree as text, one line for each step.
 
     Parameters
@@ -42,6 +47,8 @@ def text_tree(
         Leave out turns and other layers that only wrap steps.
     timed
         Show durations.
+    seal
+        What the audit log knows of it: see `agenttrace_nb.views.seal`.
 
     Returns
     -------
@@ -62,6 +69,8 @@ def text_tree(
         lines.append(f"{ELLIPSIS} {more:,} more steps; to_html(path) writes them all")
     if head.why and head.why_row is None:
         lines += ["", fit(f"{labels.MARKS[head.status]} {head.why}", columns)]
+    if seal:
+        lines += ["", *textwrap.wrap(one_line(f"audit log: {seal['state']}. {seal['why']}", SEAL_LIMIT), columns)]
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -93,6 +93,8 @@ export interface Head {
   latency?: Latency | null;
   /** Where the run is in MLflow. */
   mlflow?: Stored | null;
+  /** What the audit log knows of the run. */
+  seal?: { state: string; why: string };
   /** The kernel stores ratings and reports of errors. */
   feedback?: boolean;
 }

@@ -25,6 +25,12 @@ export function Head({ view }: { view: ViewState }) {
       <span class="agtr-about" dir="auto">
         {head.about}
       </span>
+      {head.seal && (
+        <details class={`agtr-seal agtr-seal-${head.seal.state.replace(" ", "-")}`}>
+          <summary title={head.seal.why}>{head.seal.state}</summary>
+          <span dir="auto">{head.seal.why}</span>
+        </details>
+      )}
       <div class="agtr-figures">
         {head.status === "running" && <Clock view={view} />}
         {head.figures.map(([key, value, unit]) => (
