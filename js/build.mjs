@@ -86,6 +86,8 @@ async function build() {
       { in: "src/runs/index.ts", out: "run_list" },
       { in: "src/runs/page.ts", out: "run_list_page" },
       { in: "src/runs/styles.css", out: "run_list" },
+      { in: "src/heatmap/index.ts", out: "heatmap" },
+      { in: "src/heatmap/styles.css", out: "heatmap" },
       { in: "src/dashboard/index.ts", out: "dashboard" },
       { in: "src/dashboard/styles.css", out: "dashboard" },
     ],

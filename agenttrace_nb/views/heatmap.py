@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.mlflow_store.feedback import read_reports
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.views import chart_style as style
+from agenttrace_nb.views.format import plural
 from agenttrace_nb.views.plain_page import plain_page, write
 from agenttrace_nb.views.safe_text import escaped, one_line
+from agenttrace_nb.views.static_html import framed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +32,11 @@ FEW_RUNS = 5
 CELL_PX = 62
 NAME_LIMIT = 60
 SHOWN_ROWS = 40
+SHOWN_COLUMNS = 24
+LISTED_RUNS = 20
+LISTED_CELLS = 100
 _FAINT_OPACITY = 0.35
+_NOTE = f"Runs with it, of those in the row. * fewer than {FEW_RUNS} runs: the share says little."
 _PALE, _ON_COLOUR = "#f4d8d5", "#2b2f36"
 
 
@@ -54,7 +61,7 @@ def error_heatmap(
     Returns
     -------
     Heatmap
-        Shows itself as a table; ``.chart()`` draws it.
+        Shows itself as a table, whose cells can be clicked for the runs behind them; ``.chart()`` draws it.
 
     Raises
     ------
@@ -177,14 +184,58 @@ class Heatmap:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the heatmap as one HTML file that needs nothing else; return its absolute path."""
-        return write(path, plain_page("Errors", f"{style.svg(self.chart())}\n{self._repr_html_()}"))
+        return write(path, plain_page("Errors", f"{style.svg(self.chart())}\n{self._static(None)}"))
+
+    def _ipython_display_(self) -> None:
+        from agenttrace_nb.views import notebook
+
+        if not notebook.in_kernel(notebook.shell()):
+            notebook.write_text(self.text())
+            return
+        notebook.publish(self._static(self._key()), self.text())
+        if self._counted.cells:
+            notebook.quietly("the heatmap", self._show_widget)
+
+    def _show_widget(self) -> None:
+        from IPython.display import display
+
+        from agenttrace_nb.views.heatmap_widget import HeatmapWidget
+
+        grid = self._grid()
+        named = [(self._counted.rows[row], self._counted.columns[column]) for row, column, *_ in grid["cells"]]
+        display(HeatmapWidget(grid, lambda cell: self.cell(*named[cell])))
+
+    def _grid(self) -> dict[str, Any]:
+        """Return what the widget shows: see ``js/src/heatmap/grid.ts``."""
+        found = self._counted
+        rows, columns = found.rows[:SHOWN_ROWS], found.columns[:SHOWN_COLUMNS]
+        cells = []
+        for at, row in enumerate(rows):
+            for across, column in enumerate(columns):
+                cell = found.cells[row, column]
+                if cell.runs:
+                    cells.append([at, across, len(cell.runs), cell.of, round(_strength(cell), 3)])
+        return {
+            "key": self._key(), "title": one_line(self._about(), 200), "note": _NOTE, "more": self._left_out(),
+            "across": self.columns, "down": self.rows, "rows": [one_line(row, NAME_LIMIT) for row in rows],
+            "columns": [one_line(column, NAME_LIMIT) for column in columns], "cells": cells,
+        }  # fmt: skip
+
+    def _key(self) -> str:
+        shown = (self.rows, self.columns, self._counted.rows, self._counted.columns, [t.trace_id for t in self._traces])
+        return "h" + hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+    def _left_out(self) -> str | None:
+        rows, columns = len(self._counted.rows) - SHOWN_ROWS, len(self._counted.columns) - SHOWN_COLUMNS
+        left = [f"{count} more {what}" for count, what in ((rows, "rows"), (columns, "columns")) if count > 0]
+        return f"{' and '.join(left)}; .table has them." if left else None
 
     def _datum(self, row: str, column: str) -> dict[str, Any]:
         cell = self._counted.cells[row, column]
         return {
             "row": one_line(row, NAME_LIMIT), "column": one_line(column, NAME_LIMIT), "runs": len(cell.runs),
             "of": cell.of, "rate": cell.rate,
-            "strength": (cell.rate or 0) * (1 if cell.of >= FEW_RUNS else _FAINT_OPACITY),
+            "strength": _strength(cell),
             "shown": f"{len(cell.runs)}/{cell.of}" if cell.runs else "",
         }  # fmt: skip
 
@@ -193,34 +244,63 @@ class Heatmap:
         return f"{source} by {self.rows} and {self.columns}, in {len(self._traces):,} runs"
 
     def _repr_html_(self) -> str:
+        return self._static(None)
+
+    def _static(self, key: str | None) -> str:
+        """Return the table as it is without a kernel; with a key, a live view beside it hides it."""
         found = self._counted
         if not found.cells:
             return f"<p>{escaped(self.text())}</p>"
-        heads = "".join(f"<th>{escaped(one_line(column, NAME_LIMIT))}</th>" for column in found.columns)
-        body = "".join(self._html_row(row) for row in found.rows[:SHOWN_ROWS])
-        left = len(found.rows) - SHOWN_ROWS
-        more = f"<p><em>{left} more rows; .table has them.</em></p>" if left > 0 else ""
-        note = (
-            f"<p><em>Runs with it, of those in the row. * fewer than {FEW_RUNS} runs: the share says little.</em></p>"
-        )
-        return (
+        columns = found.columns[:SHOWN_COLUMNS]
+        heads = "".join(f"<th>{escaped(one_line(column, NAME_LIMIT))}</th>" for column in columns)
+        body = "".join(self._html_row(row, columns) for row in found.rows[:SHOWN_ROWS])
+        left = self._left_out()
+        more = f"<p><em>{left}</em></p>" if left else ""
+        inner = (
             f"<p><strong>{escaped(self._about())}</strong></p>\n<table>\n<thead><tr><th>{escaped(self.rows)}</th>{heads}"
-            f"</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n{more}{note}"
+            f"</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n{more}<p><em>{_NOTE}</em></p>\n{self._behind()}"
         )
+        return framed(key, inner)
 
-    def _html_row(self, row: str) -> str:
-        cells = "".join(_html_cell(self._counted.cells[row, column]) for column in self._counted.columns)
+    def _html_row(self, row: str, columns: list[str]) -> str:
+        cells = "".join(_html_cell(self._counted.cells[row, column]) for column in columns)
         return f'<tr><th style="text-align:left">{escaped(one_line(row, NAME_LIMIT))}</th>{cells}</tr>\n'
+
+    def _behind(self) -> str:
+        """Return which runs stand behind each cell, folded: for those who read without a kernel."""
+        by_id = {trace.trace_id: trace for trace in self._traces}
+        filled = [(*name, cell.runs) for name, cell in self._counted.cells.items() if cell.runs]
+        parts = []
+        for row, column, runs in filled[:LISTED_CELLS]:
+            lines = "".join(f"<li>{_html_run(by_id[run])}</li>" for run in runs[:LISTED_RUNS])
+            if len(runs) > LISTED_RUNS:
+                lines += f"<li><em>{len(runs) - LISTED_RUNS:,} more: .cell(row, column) has them all</em></li>"
+            where = f"{one_line(row, NAME_LIMIT)}, {one_line(column, NAME_LIMIT)}"
+            name = f"{where}: {len(runs):,} {plural(len(runs), 'run')}"
+            parts.append(f"<details><summary>{escaped(name)}</summary><ul>{lines}</ul></details>\n")
+        if left := len(filled) - LISTED_CELLS:
+            parts.append(f"<p><em>{left:,} more cells are left out here.</em></p>" if left > 0 else "")
+        return f"<details><summary>The runs behind each cell</summary>\n{''.join(parts)}</details>"
 
     def __repr__(self) -> str:
         """Return the table in plain text."""
         return self.text()
 
 
+def _strength(cell: counting.Cell) -> float:
+    return (cell.rate or 0) * (1 if cell.of >= FEW_RUNS else _FAINT_OPACITY)
+
+
+def _html_run(trace: Trace) -> str:
+    took = "" if trace.duration_s is None else f", {trace.duration_s:.2f} s"
+    labels = ", ".join(f"{name} {trace.tags[name]}" for name in ("arch", "case", "trial") if trace.tags.get(name))
+    about = f"{one_line(trace.name, NAME_LIMIT)}, {trace.status.value}{took}" + (f", {labels}" if labels else "")
+    return f"<code>{escaped(trace.trace_id[:8])}</code> {escaped(one_line(about, 200))}"
+
+
 def _html_cell(cell: counting.Cell) -> str:
     if not cell.runs or cell.rate is None:
         return "<td></td>"
     few = cell.of < FEW_RUNS
-    strength = cell.rate * (_FAINT_OPACITY if few else 1)
-    shade = f"background:rgba(217,83,74,{0.12 + 0.6 * strength:.2f})"
+    shade = f"background:rgba(217,83,74,{0.12 + 0.6 * _strength(cell):.2f})"
     return f'<td style="text-align:center;{shade}">{len(cell.runs)} of {cell.of}{" *" if few else ""}</td>'

@@ -11,6 +11,7 @@ import pytest
 import agenttrace_nb as at
 from agenttrace_nb.analysis.failures.findings import Side
 from agenttrace_nb.config import OptionError
+from agenttrace_nb.views.heatmap_widget import HeatmapWidget
 from analysis.failures.traces import Build, failed
 
 if TYPE_CHECKING:
@@ -102,6 +103,39 @@ def test_every_form_escapes_and_marks_small_numbers(tmp_path: Path) -> None:
     strengths = {(v["row"], v["column"]): v["strength"] for v in drawn["data"]["values"]}
     assert strengths["Clerk", "wrong amount"] == 0.25
     assert strengths["(a span that is gone)", "<b>rude</b>"] == 0.35  # all of one run
+
+
+def test_without_a_kernel_the_runs_behind_each_cell_are_listed() -> None:
+    page = at.error_heatmap(TRACES, reports=REPORTS)._repr_html_()
+    assert page.count("<details>") == 3
+    assert "Clerk, wrong amount: 2 runs</summary><ul><li><code>00000000</code>" in page
+    assert "arch one" in page
+
+
+def test_what_is_too_much_for_a_page_is_left_out_and_told() -> None:
+    reports = [{"trace_id": TRACES[0].trace_id, "category": f"kind {n}"} for n in range(300)]
+    found = at.error_heatmap(TRACES, reports=reports)
+    assert "276 more columns; .table has them." in found._repr_html_()
+    assert "200 more cells are left out here" in found._repr_html_()
+    grid = found._grid()
+    assert (len(grid["columns"]), len(grid["cells"]), grid["more"]) == (24, 24, "276 more columns; .table has them.")
+
+
+def test_a_cell_that_is_opened_becomes_a_list_of_its_runs() -> None:
+    found = at.error_heatmap(TRACES, reports=REPORTS)
+    said: list[dict] = []
+    behind = [found.cell("Clerk", "wrong amount")]
+    widget = HeatmapWidget(found._grid(), behind.__getitem__)
+    widget.send = lambda message, buffers=None: said.append(message)
+    widget._hear(None, {"kind": "open", "row": 0}, None)
+    opened = widget._opened[0]
+    assert [t.trace_id for t in opened.listed.traces] == [f"{0:032x}", f"{1:032x}"]
+    assert said == [{"kind": "opened", "row": 0, "model": opened.model_id}]
+    for wrong in ({"kind": "open", "row": 99}, {"kind": "open", "row": "0"}, {"kind": "open"}):
+        widget._hear(None, wrong, None)
+    widget._hear(None, {"kind": "open", "row": 1}, None)
+    assert said[1:] == [{"kind": "failed", "row": 1, "why": "IndexError: list index out of range"}]
+    assert widget._opened == {}, "one cell is open at a time"
 
 
 def test_nothing_wrong_is_said_in_words() -> None:
