@@ -73,7 +73,8 @@ class HandlerContract(abc.ABC):
         handler, options = self.make(tmp_path)
         assert isinstance(handler, Handler)
         assert handler.api_version == API_VERSION
-        assert all(isinstance(k, str) and isinstance(v, str) and v for k, v in handler.options.items())
+        texts: list[object] = [*handler.options.keys(), *handler.options.values()]
+        assert all(isinstance(text, str) and text for text in texts), "names of options, and a line of help for each"
         assert handler.required <= handler.options.keys()
         assert handler.secrets <= handler.options.keys()
         assert options.keys() <= handler.options.keys(), "an option is used that `options` does not name"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.config import OptionError
 from agenttrace_nb.export import functions, registry, status
 from agenttrace_nb.export import settings as kept
-from agenttrace_nb.export.process import Tested, exporting_of
+from agenttrace_nb.export.process import Outcome, exporting_of
 from agenttrace_nb.export.settings import MAX_AGE_S, HandlerSettings
 from agenttrace_nb.journal.append import process_journal
 
@@ -132,7 +132,7 @@ def resume(name: str) -> None:
     begin()
 
 
-def send_test(name: str, timeout_s: float = TEST_S) -> Tested:
+def send_test(name: str, timeout_s: float = TEST_S) -> Outcome:
     """Send one marked item to a handler, and return what came back.
 
     Raises
@@ -141,18 +141,18 @@ def send_test(name: str, timeout_s: float = TEST_S) -> Tested:
         If there is none of that name.
     """
     outlet = functions.outlets().get(_known(name))
-    answered: Tested | None
+    answered: Outcome | None
     if outlet is not None:
         answered = _test_here(outlet.test, timeout_s)
     else:
         path = process_journal().path
         if path is None:
-            return Tested("Retry", "there is no journal, so that the process that exports cannot be started.")
+            return Outcome("Retry", "there is no journal, so that the process that exports cannot be started.")
         answered = exporting_of(path).test(name, timeout_s)
-    return answered or Tested("Retry", f"the handler has not come back within {timeout_s:g} s; it may be hanging.")
+    return answered or Outcome("Retry", f"the handler has not come back within {timeout_s:g} s; it may be hanging.")
 
 
-def _test_here(ask: Callable[[Callable[[Any], None]], None], timeout_s: float) -> Tested | None:
+def _test_here(ask: Callable[[Callable[[Any], None]], None], timeout_s: float) -> Outcome | None:
     import queue
 
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -161,7 +161,7 @@ def _test_here(ask: Callable[[Callable[[Any], None]], None], timeout_s: float) -
         answer = answers.get(timeout=timeout_s)
     except queue.Empty:
         return None
-    return Tested(type(answer).__name__, getattr(answer, "reason", None))
+    return Outcome(type(answer).__name__, getattr(answer, "reason", None))
 
 
 def flush(name: str | None = None, timeout_s: float = FLUSH_S) -> bool:

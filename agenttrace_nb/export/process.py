@@ -30,7 +30,7 @@ _ENVIRONMENT = ("OTEL_", "HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "REQUESTS_"
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Outcome:
     """What came back for a marked item: the kind of answer (``Sent``, ``Retry`` ...), and the reason in words."""
 
     answer: str
@@ -55,7 +55,7 @@ class Exporting:
         self._news = threading.Condition()
         self._outbox: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
-        self._tested: dict[int, Tested] = {}
+        self._tested: dict[int, Outcome] = {}
         self._sent_environment: dict[str, str] | None = None
         self._closed = False
         self._pid = os.getpid()
@@ -76,7 +76,7 @@ class Exporting:
         """Have what there is sent at once; returns at once."""
         self._say_to_process({"flush": name})
 
-    def test(self, name: str, timeout_s: float) -> Tested | None:
+    def test(self, name: str, timeout_s: float) -> Outcome | None:
         """Have one marked item sent, and return what came back; ``None`` if nothing did in this time."""
         number = next(self._numbers)
         self._say_to_process({"test": name, "id": number})
@@ -176,7 +176,7 @@ class Exporting:
     def _hear(self, message: dict[str, Any]) -> None:
         if "tested" in message:
             with self._news:
-                self._tested[message["tested"]] = Tested(message["answer"], message["reason"])
+                self._tested[message["tested"]] = Outcome(message["answer"], message["reason"])
                 self._news.notify_all()
         if "say" in message:
             notices.say(message["say"])

@@ -13,6 +13,10 @@ from agenttrace_nb.config import OptionError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from agenttrace_nb.views.exports import Exports
+
 NAME = "trace_export"
 PUMP_OPTIONS = {
     "--name": "what to call it; by default as its kind",
@@ -30,8 +34,10 @@ _EXAMPLE = "%trace_export add jsonl --path ~/agents.jsonl"
 class ExportMagics(Magics):
     """The magic of one shell."""
 
+    shell: InteractiveShell
+
     @no_var_expand
-    @line_magic(NAME)
+    @line_magic(NAME)  # type: ignore[arg-type]
     def trace_export(self, line: str) -> None:
         """Send what is recorded to Grafana, Datadog, Splunk, Prometheus, a file or a plugin.
 
@@ -67,9 +73,11 @@ class ExportMagics(Magics):
             known = f"%{NAME} {', '.join(list(COMMANDS)[:-1])} or {list(COMMANDS)[-1]}"
             raise UsageError(f"{given} {known}.{did_you_mean(command, COMMANDS) if command else ''}")
         try:
-            COMMANDS[command](words[1:])
+            found = COMMANDS[command](words[1:])
         except OptionError as error:
             raise UsageError(str(error)) from None
+        if found is not None:
+            self.shell.display_pub.publish(found.bundle())
 
 
 # ------------------------------------------------------------------------------------------------------- the commands
@@ -97,13 +105,12 @@ def _add(words: list[str]) -> None:
     print(f"  try it:  %{NAME} test {added.name}")
 
 
-def _list(words: list[str]) -> None:
-    _nothing_more("list", words)
-    from IPython.display import display
-
+def _list(words: list[str]) -> Exports:
+    if words:
+        raise UsageError(f"%{NAME} list takes nothing more, and was given {' '.join(words)}")
     from agenttrace_nb.views.exports import exports
 
-    display(exports())
+    return exports()
 
 
 def _test(words: list[str]) -> None:
@@ -160,7 +167,7 @@ def _flush(words: list[str]) -> None:
         print(f"not everything could be sent yet: %{NAME} list says why. Nothing is lost.")
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
+COMMANDS: dict[str, Callable[[list[str]], Exports | None]] = {
     "add": _add,
     "list": _list,
     "test": _test,
@@ -219,8 +226,3 @@ def _name(command: str, words: list[str]) -> str:
     if len(words) != 1:
         raise UsageError(f"%{NAME} {command} takes one name, and was given {len(words)}; %{NAME} list shows them")
     return words[0]
-
-
-def _nothing_more(command: str, words: list[str]) -> None:
-    if words:
-        raise UsageError(f"%{NAME} {command} takes nothing more, and was given {' '.join(words)}")

@@ -12,7 +12,6 @@ from agenttrace_nb.views.static_html import LEFT, framed
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import Any
 
     from agenttrace_nb.export.status import HandlerStatus
 
@@ -21,6 +20,7 @@ _NUMBERS = frozenset({"sent", "waiting", "dropped", "oldest", "last sent"})
 _TARGET_CHARS = 60
 _NONE_YET = "No handler was added. For example: %trace_export add jsonl --path ~/agents.jsonl"
 _MARKS = {"nothing waits": "✓", "sending": "…", "paused": "⊘", "stopped": "✕", "hanging": "✕", "trying again": "⚡"}
+_REMARK = "text-align:left;white-space:normal;padding-bottom:5px"
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
@@ -80,7 +80,8 @@ class Exports:
         body = "".join(_html_row(status) for status in self._found)
         return framed(None, f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>")
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def bundle(self) -> dict[str, str]:
+        """Return the table as front ends take it, by type."""
         return {"text/plain": self.text(), "text/html": self._repr_html_()}
 
 
@@ -174,8 +175,7 @@ def _html_row(status: HandlerStatus) -> str:
     bad = ' class="agtr-error"' if status.state in {"stopped", "hanging"} or status.dropped else ""
     row = "".join(f"<td{_side(head)}>{cells[head]}</td>" for head in _HEADS)
     remarks = "".join(
-        f'<tr{bad}><td></td><td colspan="{len(_HEADS) - 1}" style="text-align:left;white-space:normal;padding-bottom:5px">'
-        f"{escaped(words)}</td></tr>\n"
+        f'<tr{bad}><td></td><td colspan="{len(_HEADS) - 1}" style="{_REMARK}">{escaped(words)}</td></tr>\n'
         for words in _remarks(status)
     )
     return f"<tr>{row}</tr>\n{remarks}"
