@@ -88,7 +88,7 @@ pytest: $(TEST_READY)
 
 # Needs apt-get; Phoenix alone takes 620 MB and some minutes the first time.
 servers:
-	tests/interop/get_servers prometheus pushgateway datadog-agent datadog-openapi victoria-metrics phoenix
+	tests/interop/get_servers prometheus pushgateway datadog-agent datadog-openapi victoria-metrics phoenix oracles
 
 test-interop: $(TEST_READY) servers ## fetch the real servers that metrics and traces go to, and run every test with them
 	AGENTTRACE_CI=true $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/interop tests/export tests/sources

@@ -1,7 +1,8 @@
-"""OTLP over HTTP: traces to Grafana, Datadog, Splunk Observability and whatever else speaks OpenTelemetry."""
+"""OTLP over HTTP: traces and metrics to Grafana, Datadog, Splunk Observability and all that speaks OpenTelemetry."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agenttrace_nb.config import did_you_mean
@@ -21,6 +22,7 @@ from agenttrace_nb.export.handler import (
 )
 from agenttrace_nb.export.http_options import file_option
 from agenttrace_nb.export.http_post import Poster, Reply
+from agenttrace_nb.export.metrics import MetricBook, Snapshot
 from agenttrace_nb.export.otlp_encode import encode_spans, partial_success, status_message
 from agenttrace_nb.export.otlp_presets import PRESETS, Destination, destination
 from agenttrace_nb.export.otlp_span import Lineage, OtelSpan, Turns, span_of
@@ -41,10 +43,11 @@ _RETRIED = frozenset({408, 425, 429})
 
 
 class OtlpHandler:
-    """Sends spans as OTLP, protobuf over HTTP.
+    """Sends spans and metrics as OTLP, protobuf over HTTP.
 
-    What it sends is a span for each step, under OpenTelemetry's conventions for generative AI or under OpenInference.
-    Cell runs have no span of their own: each span carries what is known of its run.
+    A step is a span, under OpenTelemetry's conventions for generative AI or under OpenInference. Cell runs have no
+    span of their own: each span carries what is known of its run. Metrics, where they are asked for, are those of
+    `MetricBook`: totals since this handler was opened, for Datadog what was added.
 
     Examples
     --------
@@ -68,6 +71,7 @@ class OtlpHandler:
         "ca_file": "certificates to trust instead of the system's (PEM)",
         "client_cert": "certificate that this side shows (PEM)",
         "client_key": "its key, if it is in a file of its own (PEM)",
+        "signals": "what to send: traces (default), metrics or traces,metrics",
         "convention": "names of attributes: genai (default) or openinference",
         "turns": "the SDK's turns: fold (default), drop or keep",
     }
@@ -79,6 +83,9 @@ class OtlpHandler:
     _lineage: Lineage
     _context: Context
     _convention: str
+    _signals: frozenset[str]
+    _book: MetricBook
+    _told: Snapshot | None
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.
@@ -92,6 +99,8 @@ class OtlpHandler:
         self._context = context
         self._to = destination(options)
         self._convention = _choice("convention", options.get("convention", "genai"), tuple(_CONVENTIONS))
+        self._signals = _signals(options.get("signals", "traces"), self._to)
+        self._book, self._told = MetricBook(), None
         self._lineage = Lineage(Turns(_choice("turns", options.get("turns", "fold"), tuple(Turns))))
         self._post = Poster(
             headers=self._to.headers, ca_file=file_option(options, "ca_file"),
@@ -99,13 +108,12 @@ class OtlpHandler:
         )  # fmt: skip
 
     def export(self, batch: tuple[Item, ...]) -> Answer:
-        """Send the spans of a batch in one request."""
-        spans = [made for item in batch if (made := self._mapped(item)) is not None]
-        if not spans or self._to.traces_url is None:
-            return Sent()
-        _, schema_url = _CONVENTIONS[self._convention]
-        body = encode_spans(spans, self._context.resource, schema_url=schema_url)
-        return self._send(self._to.traces_url, body, len(spans))
+        """Send a batch in one request for each signal."""
+        # Metrics first: what is sent again because the traces did not arrive is counted once all the same.
+        answer = self._send_metrics(batch) if "metrics" in self._signals else Sent()
+        if not isinstance(answer, Sent) or "traces" not in self._signals:
+            return answer
+        return self._send_traces(batch)
 
     def close(self) -> None:
         """Close the connections."""
@@ -119,12 +127,49 @@ class OtlpHandler:
         to_otel, _ = _CONVENTIONS[self._convention]
         return to_otel(item, span, place, Content(self._context.content))
 
-    def _send(self, url: str, body: bytes, count: int) -> Answer:
-        reply = self._post.post(url, body, _CONTENT_TYPE | self._to.trace_headers)
-        return classify(reply, url, count, self._to.token_option) if isinstance(reply, Reply) else reply
+    def _send_traces(self, batch: tuple[Item, ...]) -> Answer:
+        spans = [made for item in batch if (made := self._mapped(item)) is not None]
+        if not spans:
+            return Sent()
+        _, schema_url = _CONVENTIONS[self._convention]
+        body = encode_spans(spans, self._context.resource, schema_url=schema_url)
+        reply = self._post.post(str(self._to.traces_url), body, _CONTENT_TYPE | self._to.trace_headers)
+        if not isinstance(reply, Reply):
+            return reply
+        return classify(reply, str(self._to.traces_url), Signal("traces", len(spans)), self._to.token_option)
+
+    def _send_metrics(self, batch: tuple[Item, ...]) -> Answer:
+        self._book.take(batch)
+        now = self._book.snapshot()
+        new = now.since(self._told)
+        if not any(new.series.values()):
+            return Sent()
+        from agenttrace_nb.export.otlp_metrics import encode_metrics
+
+        sent = new if self._to.is_delta else now
+        body = encode_metrics(sent, self._context.resource, is_delta=self._to.is_delta)
+        reply = self._post.post(str(self._to.metrics_url), body, _CONTENT_TYPE)
+        if not isinstance(reply, Reply):
+            return reply
+        points = sum(map(len, sent.series.values()))
+        answer = classify(reply, str(self._to.metrics_url), Signal("metrics", points), self._to.token_option)
+        if isinstance(answer, TooLarge):
+            return Misconfigured(reason=f"{answer.reason}: leave the metrics out with signals=traces")
+        if isinstance(answer, (Sent, Refused)):
+            self._told = now
+        # Points that are rejected are no steps that are lost: what there is of traces is sent all the same.
+        return Sent() if isinstance(answer, Refused) and "traces" in self._signals else answer
 
 
-def classify(reply: Reply, url: str, count: int, token_option: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What was sent: its name in addresses, and how many spans or points."""
+
+    name: str
+    count: int
+
+
+def classify(reply: Reply, url: str, sent: Signal, token_option: str) -> Answer:
     """Return what a receiver's answer means, in words.
 
     Parameters
@@ -133,8 +178,8 @@ def classify(reply: Reply, url: str, count: int, token_option: str) -> Answer:
         The answer.
     url
         The address that was asked.
-    count
-        How many spans or points were sent.
+    sent
+        What was sent.
     token_option
         The option that the token was given by.
     """
@@ -142,8 +187,8 @@ def classify(reply: Reply, url: str, count: int, token_option: str) -> Answer:
         rejected, why = partial_success(reply.body, reply.content_type)
         if rejected <= 0:
             return Sent()
-        reason = f"{url} rejected {rejected} of {count}: {why or 'no reason given'}"
-        return Refused(reason=reason, count=min(rejected, count))
+        reason = f"{url} rejected {rejected} of {sent.count} {sent.name}: {why or 'no reason given'}"
+        return Refused(reason=reason, count=min(rejected, sent.count))
     said = f"{url} answers {reply.status}{_told(reply)}"
     if reply.status == _TOO_LARGE:
         return TooLarge(reason=said)
@@ -151,17 +196,18 @@ def classify(reply: Reply, url: str, count: int, token_option: str) -> Answer:
         return Retry(reason=said, after_s=reply.after_s)
     if reply.status in _REDIRECTS:
         said = f"{url} sends on to {reply.location or 'nowhere'}"
-    hint = _hint(reply.status, token_option)
+    hint = _hint(reply.status, sent.name, token_option)
     return Misconfigured(reason=f"{said}: {hint}") if hint else Refused(reason=said)
 
 
-def _hint(status: int, token_option: str) -> str | None:
+def _hint(status: int, signal: str, token_option: str) -> str | None:
     if status in _TOKEN_REFUSED:
         return f"it refuses the token; look at the option {token_option}, and whether it may write here"
     if status in _WRONG_PATH:
+        other = "; to send no metrics give signals=traces" if signal == "metrics" else ""
         return (
-            "nothing is taken there; most receivers take traces at /v1/traces: give endpoint without that path, or "
-            "traces_url with the whole address"
+            f"nothing is taken there; most receivers take {signal} at /v1/{signal}: give endpoint without that path, "
+            f"or {signal}_url with the whole address{other}"
         )
     if status == _WRONG_TYPE:
         return "it does not take OTLP as protobuf; is it an OTLP address?"
@@ -171,6 +217,14 @@ def _hint(status: int, token_option: str) -> str | None:
 def _told(reply: Reply) -> str:
     said = status_message(reply.body, reply.content_type) or reply.text
     return f" ({' '.join(said.split())[:200]})" if said else ""
+
+
+def _signals(given: Any, to: Destination) -> frozenset[str]:
+    asked = frozenset(_choice("signals", word, ("traces", "metrics")) for word in str(given).split(","))
+    for signal, url in (("traces", to.traces_url), ("metrics", to.metrics_url)):
+        if signal in asked and url is None:
+            raise ValueError(f"signals: there is no address for {signal}; give {signal}_url")
+    return asked
 
 
 def _choice(option: str, given: Any, allowed: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from export.ended import some_of_everything
 from export.recorded_items import items_of
 from interop.servers import datadog_agent
 
@@ -74,3 +75,14 @@ async def test_datadogs_agent_takes_the_spans_of_a_run(agent: str, tmp_path: Pat
 def test_a_test_of_the_user_arrives_at_datadogs_agent(agent: str, convention: str) -> None:
     (span,) = sent(agent, marked_item("datadog"), convention=convention)
     assert known(span)["agenttrace.test"] is True
+
+
+def test_datadogs_agent_takes_metrics_as_what_was_added(agent: str) -> None:
+    sent(agent, *some_of_everything(), signals="metrics")
+    (taken,) = requests.get(f"{agent}/test/session/metrics", timeout=30).json()
+    found = [m for r in _of(taken, "resource_metrics") for s in _of(r, "scope_metrics") for m in s["metrics"]]
+    (runs,) = [metric["sum"] for metric in found if metric["name"] == "agenttrace.runs"]
+    (temporality,) = [value for name, value in runs.items() if name.lower().startswith("aggregation")]
+    assert str(temporality) in {"1", "AGGREGATION_TEMPORALITY_DELTA"}
+    points = runs.get("data_points") or runs["dataPoints"]
+    assert sum(point.get("as_double", point.get("asDouble")) for point in points) == 6
