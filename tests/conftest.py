@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """After each file, forget what MLflow was told in it: MLflow notes that in the environment, for all that follow."""
+    """After each file, have MLflow forget what it was told in it: its place would hold for all that follow."""
     yield
     if nextitem is None or nextitem.path != item.path:
+        if mlflow := sys.modules.get("mlflow"):
+            mlflow.set_tracking_uri(None)
+            mlflow.tracking.fluent._active_experiment_id = None  # it has no function that takes it back
         for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in MLFLOW_SETTINGS]:
             del os.environ[name]
         os.environ |= MLFLOW_SETTINGS
