@@ -110,7 +110,7 @@ def test_of_a_huge_run_the_first_thousand_steps_are_listed() -> None:
         b.add(SpanKind.TOOL, "t", at, at + 1)
     began = time.perf_counter()
     html = twin_of(b)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20
     assert html.count("<tr") == 1_001
     assert "19,000 more steps" in html
 
