@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agenttrace_nb.export.handler import Context
+from agenttrace_nb.export.registry import is_reference, resolved, unresolved
 from agenttrace_nb.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agenttrace_nb.export.handler import Handler
+
+_FILES = ("ca_file", "client_cert", "client_key")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -70,6 +76,30 @@ def file_option(options: Mapping[str, Any], name: str) -> str | None:
     """Return the path that an option gives, with ``~`` as the home folder."""
     given = options.get(name)
     return None if given is None else str(Path(str(given)).expanduser())
+
+
+def prepared(made: type[Handler], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be kept: paths in full, as kernels begin in different folders, and values looked at.
+
+    Parameters
+    ----------
+    made
+        A handler whose ``open`` sends nothing.
+    options
+        Its options as given. Where one refers to what is not there yet, the values are looked at when it is opened.
+
+    Raises
+    ------
+    ValueError
+        If a value is not allowed; the text names the option.
+    """
+    known = dict(options)
+    for name in _FILES:
+        if name in known and not is_reference(known[name]):
+            known[name] = str(Path(str(known[name])).expanduser().absolute())
+    if not unresolved(known):
+        made().open(Context(name="check", options=resolved(made, known)))
+    return known
 
 
 def check_protected(option: str, url: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import did_you_mean
 from agenttrace_nb.export import genai, openinference
@@ -20,7 +20,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import file_option
+from agenttrace_nb.export.http_options import file_option, prepared
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook, Snapshot
 from agenttrace_nb.export.otlp_encode import encode_spans, partial_success, status_message
@@ -57,7 +57,7 @@ class OtlpHandler:
     """
 
     api_version = API_VERSION
-    options: ClassVar[Mapping[str, str]] = {
+    options: Mapping[str, str] = {
         "preset": f"which service: {', '.join(PRESETS)} (default: generic)",
         "endpoint": "address before /v1/traces (default: http://localhost:4318)",
         "traces_url": "full address for traces, instead of the preset's",
@@ -86,6 +86,17 @@ class OtlpHandler:
     _signals: frozenset[str]
     _book: MetricBook
     _told: Snapshot | None
+
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the options where they are given, in the user's kernel.
+
+        Raises
+        ------
+        ValueError
+            As of `open`.
+        """
+        return prepared(OtlpHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

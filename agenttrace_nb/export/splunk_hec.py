@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.export.handler import (
     API_VERSION,
@@ -23,7 +23,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option, switch
+from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared, switch
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.jsonl import as_json
 from agenttrace_nb.secrets import Secret
@@ -79,7 +79,7 @@ class SplunkHecHandler:
     """
 
     api_version = API_VERSION
-    options: ClassVar[Mapping[str, str]] = {
+    options: Mapping[str, str] = {
         "url": "address of the collector, such as https://splunk.example.com:8088",
         "token": "token of the collector",
         "index": "index to write to (default: the token's)",
@@ -98,6 +98,17 @@ class SplunkHecHandler:
     _post: Poster
     _around: dict[str, str]
     _channel: str | None
+
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the options where they are given, in the user's kernel.
+
+        Raises
+        ------
+        ValueError
+            As of `open`.
+        """
+        return prepared(SplunkHecHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

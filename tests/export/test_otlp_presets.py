@@ -6,10 +6,14 @@ import base64
 from typing import Any
 
 import pytest
+import trustme
 
+from agenttrace_nb.config import OptionError
 from agenttrace_nb.export.handler import Context
 from agenttrace_nb.export.otlp import OtlpHandler
 from agenttrace_nb.export.otlp_presets import DATADOG_SITES, destination
+from agenttrace_nb.export.registry import check_options
+from agenttrace_nb.export.splunk_hec import SplunkHecHandler
 from agenttrace_nb.secrets import Secret
 
 TOKEN = "invented-for-this-test"
@@ -124,3 +128,20 @@ def test_headers_are_not_repeated_when_they_are_wrong() -> None:
     with pytest.raises(ValueError, match="headers: write") as told:
         destination({"headers": Secret(TOKEN, "env:T")})
     assert TOKEN not in str(told.value)
+
+
+def test_wrong_options_are_refused_where_the_handler_is_added(monkeypatch, tmp_path) -> None:
+    with pytest.raises(OptionError, match="Did you mean grafana-cloud"):
+        check_options(OtlpHandler, {"preset": "grafana-clowd"})
+    monkeypatch.setenv("SOME_TOKEN", TOKEN)
+    with pytest.raises(OptionError, match="without TLS"):
+        check_options(SplunkHecHandler, {"url": "http://splunk.example:8088", "token": "env:SOME_TOKEN"})
+    # What a reference leads to is looked at when it is there.
+    later = {"preset": "datadog", "site": "datadoghq.eu", "token": "env:NOT_SET_YET"}
+    assert check_options(OtlpHandler, later) == later
+
+
+def test_paths_are_kept_in_full(monkeypatch, tmp_path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.chdir(tmp_path)
+    assert check_options(OtlpHandler, {"ca_file": "ca.pem"}) == {"ca_file": str(tmp_path / "ca.pem")}
