@@ -237,6 +237,12 @@ def read_feedback(uri: str, trace_id: str) -> tuple[list[Feedback], TraceHead]:
     return said, to_head(info)
 
 
+def read_assessments(uri: str, trace_ids: list[str]) -> dict[str, list[Feedback]]:
+    """Return what was said of traces, by trace id; those that MLflow does not have are left out."""
+    found = read_traces(uri, trace_ids)
+    return {key: [a for a in trace.info.assessments if isinstance(a, Feedback)] for key, trace in found.items()}
+
+
 def write_feedback(uri: str, trace_id: str, feedback: Feedback) -> None:
     """Add what was said to a trace."""
     TracingClient(uri).log_assessment(trace_id, feedback)

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb import config
 from agenttrace_nb.analysis.trace_set import TraceSet
 from agenttrace_nb.spans import Trace
+from agenttrace_nb.tracing.judging import check_success, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from agenttrace_nb.tracing.judging import Success
     from agenttrace_nb.tracing.run import Run
 
 _log = logging.getLogger("agenttrace_nb")
@@ -37,7 +39,7 @@ def run_cases(
     arch: str,
     repeats: int = 1,
     concurrency: int = 4,
-    success: Callable[[Any, Any], bool | None] | None = None,
+    success: Success | None = None,
     experiment: str | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> TraceSet:
@@ -62,8 +64,10 @@ def run_cases(
     concurrency
         How many run at once.
     success
-        Takes what ``fn`` returned and the case, and says whether it succeeded: True, False, or None for unknown. A run
-        that raised did not succeed.
+        Takes what ``fn`` returned and the case, and says whether it succeeded: True, False, or None for unknown; or
+        one of MLflow's scorers (``mlflow.genai.scorers``), which is given ``inputs`` and ``expectations`` of a case
+        that has them, and the result as ``outputs``. Its score is a metric of the run too: compare by ``score:NAME``.
+        A run that raised did not succeed.
     experiment, tags
         As for `trace`.
 
@@ -87,8 +91,7 @@ def run_cases(
     _check_whole("repeats", repeats, 10_000)
     _check_whole("concurrency", concurrency, _MOST_AT_ONCE)
     _check_function("fn", fn)
-    if success is not None:
-        _check_function("success", success)
+    check_success(success)
     by_id = _by_id(cases)
     options = {"arch": arch, "experiment": experiment, "tags": config.check_tags(tags or {})}
     key = (
@@ -189,7 +192,7 @@ class _Work:
     """The cases on their way: an event loop on a thread of its own, while this one waits and shows how far it is."""
 
     fn: Callable[[Any], Any]
-    success: Callable[[Any, Any], bool | None] | None
+    success: Success | None
     options: dict[str, Any]
     jobs: list[_Job]
     concurrency: int
@@ -281,7 +284,7 @@ class _Work:
     async def _in_run(self, run: Run, job: _Job) -> None:
         with run:
             result = await self._called(job.value)
-            run.success = self._judged(result, job.value)
+            run.success = self._judged(run, result, job.value)
 
     def _called(self, value: Any) -> Coroutine[Any, Any, Any]:
         async def call() -> Any:
@@ -293,12 +296,9 @@ class _Work:
 
         return call()
 
-    def _judged(self, result: Any, value: Any) -> bool | None:
-        if self.success is None:
-            return None
+    def _judged(self, run: Run, result: Any, value: Any) -> bool | None:
         try:
-            said = self.success(result, value)
-            return None if said is None else bool(said)
+            return judge(self.success, run, result, value)
         except Exception as error:
             self._say("success could not be told and is unknown", error)
             return None

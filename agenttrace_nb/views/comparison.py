@@ -55,8 +55,10 @@ def compare(
         Tag or column that tells the groups apart: ``arch``, ``model``, a tag of your own.
     metrics
         ``success``, ``completed``, ``latency``, ``cost``, ``tokens``, ``input_tokens``, ``output_tokens``, ``turns``,
-        ``llm_calls``, ``tool_calls``, ``errors``, ``handoffs``, ``cost_per_success``, or numeric columns of the frame,
-        for which more is better; ``-name`` says that less is. Each one more costs the others some power.
+        ``llm_calls``, ``tool_calls``, ``errors``, ``handoffs``, ``cost_per_success``; numeric columns of the frame, or
+        ``score:NAME``, a metric of the runs or an assessment of the traces in MLflow (what `run_cases`,
+        ``mlflow.genai.evaluate`` or people said), for which more is better; ``-name`` says that less is. Each one more
+        costs the others some power.
     case
         Tag or column with the id of the task; ``None`` if nothing is to be paired.
     baseline

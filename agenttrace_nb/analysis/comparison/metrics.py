@@ -11,6 +11,9 @@ from agenttrace_nb.config import OptionError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+SCORE = "score:"
+"""Before the name of a score that MLflow holds of a run or a trace."""
+
 DEFAULT = ("success", "latency", "cost", "tokens")
 
 
@@ -121,5 +124,5 @@ def _metric(name: str, columns: Collection[str], taken: Collection[str]) -> Metr
         allowed = list(dict.fromkeys([*_KNOWN, *(column for column in own if column not in read_by_name)]))
         msg = f"metric {name!r} is not known; there are {', '.join(allowed)}.{did_you_mean(plain, allowed)}"
         raise OptionError(msg)
-    label = plain.replace("_", " ").replace("/", " ")
+    label = plain.removeprefix(SCORE).replace("_", " ").replace("/", " ")
     return Metric(name=plain, label=label, columns=(plain,), scale=Scale.DIFFERENCE, more_is_better=name[0] != "-")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
+from agenttrace_nb.analysis.comparison.scores import add_scores
 from agenttrace_nb.analysis.comparison.span_table import by_trace, is_span_table
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
@@ -74,7 +75,10 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
             msg = f"{name}={value!r} is not allowed; it must be the name of a tag or of a column"
             raise OptionError(msg)
     notes: list[str] = []
-    columns = _columns(_frame_of(traces, by, case, notes), by, case, metrics)
+    frame = _frame_of(traces, by, case, notes)
+    if frame is not traces:  # of traces, whose scores MLflow holds
+        add_scores(frame, metrics)
+    columns = _columns(frame, by, case, metrics)
     runs = Runs(by, columns.metrics, notes=notes)
     rows = _rows(columns, runs)
     runs.runs = _ended(_by_run(rows, runs), runs)
