@@ -79,14 +79,14 @@ LAST_SEEN = """async ([text, limit]) => {
 Found = dict[str, dict[int, float]]
 
 
-def rows_on_screen(lab: Lab, sizes: list[int], rounds: int, theirs: Path | None) -> tuple[Found, int]:
-    """Return ms until rows are painted, of agenttrace_nb and TraceView in turn, and our nodes for the largest trace."""
+def rows_on_screen(lab: Lab, sizes: list[int], rounds: int, theirs: Path | None) -> tuple[Found, int, float]:
+    """Return ms until rows are painted, of agenttrace_nb and TraceView in turn; nodes and end of our largest."""
     found: Found = {"agenttrace_nb": {}, "TraceView": {}}
     lab.timed("at.show(spans.trace(50))", ROWS)
     if theirs:
         lab.run("from wigglystuff import TraceView")
         lab.timed("TraceView(spans.for_trace_view(spans.trace(50)))", THEIR_ROWS)
-    nodes = 0
+    nodes, ended = 0, -1.0
     for size in sizes:
         ours: list[float] = []
         rival: list[float] = []
@@ -96,14 +96,14 @@ def rows_on_screen(lab: Lab, sizes: list[int], rounds: int, theirs: Path | None)
         for _ in range(rounds if size <= IN_TURN else min(rounds, 2)):
             one = lab.timed(f"at.show(of[{size}])", ROWS)
             ours.append(one["rows"])
-            nodes = int(one["nodes"])
+            nodes, ended = int(one["nodes"]), one["ended"]
             if with_rival:
                 rival.append(lab.timed("TraceView(given)", THEIR_ROWS)["rows"])
         found["agenttrace_nb"][size] = _middle(ours)
         if rival:
             found["TraceView"][size] = _middle(rival)
         lab.run("given = None")
-    return found, nodes
+    return found, nodes, ended
 
 
 def _middle(times: list[float]) -> float:
@@ -180,7 +180,7 @@ def _measured(folder: Path, chromium: Path, options: Any) -> int:
     theirs = None if "trace_view" in options.skip else rivals.fetch_trace_view(folder)
     setup = SETUP.format(root=str(ROOT), trace_view=str(theirs or ""), sizes=options.sizes)
     with lab_in_chromium(folder / "lab", chromium, setup) as (lab, browser):
-        found, nodes = rows_on_screen(lab, options.sizes, options.rounds, theirs)
+        found, nodes, ended = rows_on_screen(lab, options.sizes, options.rounds, theirs)
         steps: dict[str, Callable[[], dict[int, float]]] = {
             "speedscope": lambda: speedscope(browser, folder, options.sizes, options.rounds),
             "mlflow": lambda: mlflow(lab, folder, [n for n in options.sizes if n <= LARGEST_OF_MLFLOW], options.rounds),
@@ -189,6 +189,7 @@ def _measured(folder: Path, chromium: Path, options: Any) -> int:
             if side not in options.skip:
                 found[side] = measure()
         _tell_rows(found, options.sizes)
+        print(f"{max(options.sizes):,} spans: the cell is over, and all has been sent, after {ended:,.0f} ms")
         recorded = {} if "live" in options.skip else live(lab, theirs)
         for size in options.sizes:
             if theirs and IN_TURN < size <= LARGEST_OF_TRACE_VIEW:

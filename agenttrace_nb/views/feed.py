@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agenttrace_nb.views import payloads, wire
 from agenttrace_nb.views.content import gist
 from agenttrace_nb.views.declared import declared
-from agenttrace_nb.views.headline import headline
+from agenttrace_nb.views.format import grouped
+from agenttrace_nb.views.headline import Figure, headline
 from agenttrace_nb.views.rows import Rows
 from agenttrace_nb.views.seal import seal_of
 from agenttrace_nb.views.stored import where
@@ -48,16 +50,24 @@ class Source(Protocol):
 
 
 class Finished:
-    """A source that is over: a trace, or a run with its traces."""
+    """A source that is over: a trace, or a run with its traces.
 
-    def __init__(self, run: CellRun | Trace, traces: Sequence[Trace]) -> None:
+    Parameters
+    ----------
+    first
+        How many spans it gives the first time; the others come the second time. ``None``: all at once.
+    """
+
+    def __init__(self, run: CellRun | Trace, traces: Sequence[Trace], *, first: int | None = None) -> None:
         self.run = run
         self.traces = traces
         self._spans: list[Span] = [span for trace in traces for span in trace.spans]
+        self._first = first
 
     def sync(self) -> list[Span]:
-        """Return all spans the first time, then none."""
-        spans, self._spans = self._spans, []
+        """Return the spans that were not returned before."""
+        spans, self._spans = self._spans[: self._first], self._spans[len(self._spans[: self._first]) :]
+        self._first = None
         return spans
 
 
@@ -81,6 +91,8 @@ class Feed:
     def __init__(self, source: Source, *, keep_all: bool = False, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.lock = threading.RLock()
         self.rows = Rows()
+        self.expected = 0
+        """How many rows there will be at least; with fewer, no figures are given."""
         self.notes: list[str] = []
         self.ids: Callable[[], tuple[str | None, str | None]] = lambda: (None, None)
         """Tells the ids of the MLflow run and its experiment once they are known."""
@@ -119,7 +131,11 @@ class Feed:
     def headline(self, *, timed: bool = True) -> Headline:
         """Return the head of the view as it stands."""
         with self.lock:
-            return headline(self.run, self.rows, timed=timed)
+            found = headline(self.run, self.rows, timed=timed)
+            if len(self.rows) >= self.expected:
+                return found
+            reading = Figure("reading", grouped(self.expected), "steps are being read")
+            return replace(found, figures=(reading,), why=None, why_row=None)
 
     def pull(self, *, work_s: float | None = PAYLOAD_WORK_S) -> None:
         """Take in what has happened; spend at most ``work_s`` seconds on content (``None``: until all is done)."""
@@ -181,7 +197,9 @@ class Feed:
         with self.lock:
             over = self.run.end_ns is not None and not self._keep_all
             kept = self._to_be_saved() if over and self._pushed_bytes > SAVED_LIMIT_BYTES else None
-            return self._frame(base=0, seq=max(self._seq, 1), head=self._head(), kept=kept)
+            data = self._frame(base=0, seq=max(self._seq, 1), head=self._head(), kept=kept)
+            self._whole_frame_bytes = int(len(data) * max(1, self.expected / max(1, len(self.rows))))
+            return data
 
     def _to_be_saved(self) -> dict[int, bytes]:
         # Made anew: payloads refer to each other, and these must do without those that are left out.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHOW_WORK_S = 0.2
 LARGE_SPANS = 200
+FIRST_SPANS = 5_000
 
 _log = logging.getLogger("agenttrace_nb")
 
@@ -196,16 +197,18 @@ def display_trace(
         As in `LiveView`.
     """
     traces = traces if traces is not None else [run] if isinstance(run, Trace) else []
-    feed = Feed(Finished(run, traces))
+    in_notebook = in_kernel(shell())
+    feed = Feed(Finished(run, traces, first=FIRST_SPANS if in_notebook else None))
     feed.feedback = feedback
-    if not in_kernel(shell()):
+    if not in_notebook:
         feed.pull(work_s=0)
         feed.look_at_seal(compare=True)
         write_text(text_tree(run, feed.rows, columns=terminal_columns(), seal=feed.seal))
         return
     from agenttrace_nb.views.static_html import pending_twin, static_twin
 
-    large = sum(len(trace.spans) for trace in traces) > LARGE_SPANS
+    feed.expected = sum(len(trace.spans) for trace in traces)
+    large = feed.expected > LARGE_SPANS
     feed.pull(work_s=0 if large else SHOW_WORK_S)
     if not large:
         feed.measure()
@@ -213,18 +216,22 @@ def display_trace(
         publish(static_twin(run, feed.rows, seal=feed.seal), text_tree(run, feed.rows, seal=feed.seal))
         _shown_widget(feed)
         return
-    # Rows first: beyond a few steps the twin, contents and measures take as long as all else, and are seen later.
+    # Rows first, and of these the first ones: the twin, contents and measures take as long as all else, and are seen
+    # later.
     display_id = uuid.uuid4().hex
     head = feed.headline()
     publish(pending_twin(head), head.title, display_id)
     widget = _shown_widget(feed)
     if widget is not None:
         feed.opened()
+        feed.pull(work_s=0)
+        widget.send_patch(feed.patch(heartbeat=True) or b"")
         feed.pull(work_s=SHOW_WORK_S)
         feed.measure()
         feed.look_at_seal()
         widget.send_patch(feed.patch(heartbeat=True) or b"")
         widget.publish()
+    feed.pull(work_s=0)
     twin, text = static_twin(run, feed.rows, seal=feed.seal), text_tree(run, feed.rows, seal=feed.seal)
     publish(twin, text, display_id, update=True)
 

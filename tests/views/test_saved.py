@@ -15,6 +15,7 @@ from views.sample_lists import hostile, many, small
 from views.sample_runs import planner_executor
 from views.test_live import messages
 from views.test_static_html import read
+from views.test_wire import decode
 
 from agenttrace_nb.views.bundles import bundle
 from agenttrace_nb.views.rows import Rows
@@ -140,6 +141,23 @@ def test_a_thousand_steps_take_less_than_a_megabyte_with_the_state_of_their_widg
     assert size < LIMIT_BYTES
     twin = next(m for m in found if m["type"] == "update_display_data")["content"]["data"]["text/html"]
     assert re.search(r"the content of \d{3} steps were left out here", twin)
+
+
+@pytest.mark.kernel
+def test_of_a_long_trace_the_first_rows_are_shown_before_the_others_are_read(kernel: Kernel) -> None:
+    steps = 7_000
+    long = f"b = Build(); top = b.add(SpanKind.AGENT, 'agent', 0, {steps})\n"
+    long += f"for at in range({steps - 1}): b.add(SpanKind.TOOL, 'search', at, at + 1, top)\n"
+    found = messages(kernel, long + f"display_trace(b.close({steps}))")
+    sent = [m["buffers"][0] for m in found if m["buffers"] and bytes(m["buffers"][0][:4]) == b"AGT1"]
+    heads = [decode(bytes(data))[0] for data in sent]
+    first, rest = heads[0], [head for head in heads[1:] if head["base"]]
+    assert first["rows"] < steps
+    assert [f[2] for f in first["run"]["figures"]] == ["steps are being read"], "no figure of a part"
+    assert rest[0]["rows"] == steps
+    spoken_of = [next(count for name, _, count in head["cols"] if name == "row") for head in rest]
+    assert spoken_of[0] == steps - first["rows"], "a row is sent once"
+    assert "tool calls" in [f[2] for f in rest[-1]["run"]["figures"]]
 
 
 def test_a_list_of_two_hundred_runs_is_small() -> None:
