@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from export import recorded as write
 from export.receiver import Receiver, Response, receiving
 from export.recorded_items import items_of
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -27,6 +28,7 @@ from agenttrace_nb.export.handler import (
     TooLarge,
 )
 from agenttrace_nb.export.otlp import OtlpHandler
+from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.secrets import Secret
 
 if TYPE_CHECKING:
@@ -132,6 +134,45 @@ async def test_turns_that_are_left_out_leave_no_orphan(receiver: Receiver, tmp_p
     numbers = [attributes_of(s).get("agenttrace.turn") for s in spans if s.name.startswith("chat")]
     assert set(numbers) >= {1}
     assert None not in numbers
+
+
+def test_turns_are_folded_also_when_the_handler_begins_anew_in_the_middle_of_one(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "20260101T000000-1-abc.journal")
+    options = {"endpoint": receiver.url}
+    write.begin_run(journal)
+    write.begin_trace(journal, 1)
+    steps = [
+        {"kind": kind, "name": name, "parent_id": None if parent is None else write.span_id(1, parent)}
+        for kind, name, parent in (
+            ("workflow", "flow", None), ("agent", "Assistant", 0), ("turn", "turn 1", 1), ("llm", "gpt", 2),
+            ("tool", "add", 2),
+        )
+    ]  # fmt: skip
+    for number, step in enumerate(steps[:4]):
+        write.begin_span(journal, 1, number, **step)
+    write.end_span(journal, 1, 3)
+    journal.flush()
+    with write.running(journal.path, OtlpHandler, options=options):
+        write.wait_for(lambda: len(decoded(receiver)) == 1)
+    write.begin_span(journal, 1, 4, **steps[4])
+    for number in (4, 2, 1, 0):
+        write.end_span(journal, 1, number)
+    write.end_trace(journal, 1)
+    write.end_run(journal)
+    journal.flush()
+    with write.running(journal.path, OtlpHandler, options=options):
+        write.wait_for(lambda: len(decoded(receiver)) == 4)
+    journal.close()
+    assert sorted(tree_of(decoded(receiver))) == [
+        ("chat", "invoke_agent Assistant"),
+        ("execute_tool add", "invoke_agent Assistant"),
+        ("invoke_agent Assistant", "invoke_workflow flow"),
+        ("invoke_workflow flow", None),
+    ]
+    turns = {span.name: attributes_of(span).get("agenttrace.turn") for span in decoded(receiver)}
+    assert (turns["chat"], turns["execute_tool add"], turns["invoke_agent Assistant"]) == (1, 1, None)
 
 
 async def test_a_turn_whose_children_did_not_know_it_is_sent_after_all(receiver: Receiver, tmp_path: Path) -> None:
