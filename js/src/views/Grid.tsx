@@ -24,6 +24,7 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
   const block = useSignal(0);
   const rowsOnScreen = useSignal(20);
   const following = useRef(true);
+  const chosenSeen = useRef(false);
 
   const visible = view.visible.value;
   const prints = view.prints.value;
@@ -38,6 +39,8 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
     block.value = Math.floor(scrollTop / ROW_PX / BLOCK);
     following.current = scrollTop + clientHeight >= scrollHeight - ROW_PX;
     const first = Math.floor(scrollTop / ROW_PX);
+    const at = view.indexOf(view.selected.peek());
+    chosenSeen.current = at >= first && at < first + rowsOnScreen.value;
     const { from, to } = view.onScreen.peek();
     if (first !== from || first + rowsOnScreen.value !== to)
       view.onScreen.value = { from: first, to: first + rowsOnScreen.value };
@@ -62,6 +65,8 @@ export function Grid({ view, id, theme }: { view: ViewState; id: string; theme: 
   useLayoutEffect(() => {
     const running = view.store.head.peek()?.ended === null;
     if (following.current && running && box.current) box.current.scrollTop = box.current.scrollHeight;
+    // Rows that come or go above the chosen one must not push it out of sight.
+    if (chosenSeen.current && !running) intoSight(box.current, view.indexOf(view.selected.peek()));
     noteScroll();
   }, [visible.length]);
 
