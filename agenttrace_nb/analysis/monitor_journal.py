@@ -139,10 +139,10 @@ class JournalRuns:
             self._dirty |= dict.fromkeys(run.trace_ids if run else ())
         elif event.kind is EventKind.FEEDBACK:
             self._rated(event)
-        elif (trace := self._fold.traces.get(event.trace_id or "")) is not None:
+        elif trace := self._fold.traces.get(event.trace_id or ""):
             # While it runs, only that it runs is of interest.
-            if trace.status is not Status.RUNNING or event.kind is EventKind.TRACE_START:
-                self._dirty[trace.trace_id] = None
+            begins = event.kind is EventKind.TRACE_START
+            self._dirty |= {trace.trace_id: None} if begins or trace.status is not Status.RUNNING else {}
 
     def _rated(self, event: Event) -> None:
         body = event.body

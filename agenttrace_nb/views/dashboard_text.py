@@ -78,16 +78,16 @@ def share(value: float | None) -> str:
 
     Examples
     --------
-    >>> [share(v) for v in (None, 0, 0.5, 0.942, 0.99999, 1)]
-    ['—', '0 %', '50 %', '94.2 %', '>99.9 %', '100 %']
+    >>> [share(v) for v in (None, 0, 0.5, 0.9, 0.942, 0.99999, 1)]
+    ['—', '0 %', '50 %', '90 %', '94.2 %', '>99.9 %', '100 %']
     """
     if value is None:
         return UNKNOWN
-    whole = value in (0, 1) or 0.1 <= value < 0.9  # noqa: PLR2004 - elsewhere one digit more tells something
-    text = f"{100 * value:.{0 if whole else 1}f}"
+    middle = 0.1 <= value < 0.9  # noqa: PLR2004 - elsewhere one digit more tells something
+    text = f"{100 * value:.{0 if middle else 1}f}"
     if value < 1 and text == "100.0":
         return ">99.9 %"
-    return "<0.1 %" if value > 0 and text == "0.0" else f"{text} %"
+    return "<0.1 %" if value > 0 and text == "0.0" else f"{text.removesuffix('.0')} %"
 
 
 def alert_words(alert: Alert) -> str:

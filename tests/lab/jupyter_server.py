@@ -158,10 +158,10 @@ class NotebookPage:
         self.page.goto(self.server.page(self.name))
         self._wait(kernel=kernel)
 
-    def reload(self) -> None:
-        """Load the page again; the kernel lives on."""
+    def reload(self, *, kernel: bool = True) -> None:
+        """Load the page again; the kernel lives on. One that runs a cell says that it is there when the cell ends."""
         self.page.reload()
-        self._wait(kernel=True)
+        self._wait(kernel=kernel)
 
     def run(self, cell: int, *, wait: bool = True) -> None:
         """Run a cell as the user would; wait until it has ended, or only until it was asked for."""
@@ -206,11 +206,15 @@ class NotebookPage:
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=CELL_MS)
         self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=CELL_MS)
         if kernel:
-            # The toolbar says "idle" before there is a kernel, and a cell that is run then is lost without a trace.
-            self.page.evaluate(
-                """async () => { const context = window.jupyterapp.shell.currentWidget.sessionContext;
-                     await context.ready; await context.session.kernel.info; }"""
-            )
+            self.wait_until_connected()
+
+    def wait_until_connected(self) -> None:
+        """Wait until a kernel answers."""
+        # The toolbar says "idle" before there is a kernel, and a cell that is run then is lost without a trace.
+        self.page.evaluate(
+            """async () => { const context = window.jupyterapp.shell.currentWidget.sessionContext;
+                 await context.ready; await context.session.kernel.info; }"""
+        )
 
 
 @contextmanager

@@ -10,12 +10,11 @@ export const seconds = (value: number): string => (value >= 0 ? duration(1000 * 
 /** A share; one digit where whole per cents would hide that it is not all. */
 export function share(value: number): string {
   if (!(value >= 0)) return UNKNOWN;
-  const whole = value === 0 || value === 1 || (value < 0.9 && value >= 0.1);
-  const text = (100 * value).toFixed(whole ? 0 : 1);
+  const text = (100 * value).toFixed(value < 0.9 && value >= 0.1 ? 0 : 1);
   // Never rounded to all or to none.
   if (value < 1 && text === "100.0") return `>99.9${NARROW}%`;
   if (value > 0 && text === "0.0") return `<0.1${NARROW}%`;
-  return `${text}${NARROW}%`;
+  return `${text.replace(/\.0$/, "")}${NARROW}%`;
 }
 
 export function perMinute(value: number): string {
