@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.tracing.dashboard import dashboard
     from agenttrace_nb.tracing.feedback import rate, report_error
     from agenttrace_nb.views.comparison import Comparison, compare
+    from agenttrace_nb.views.context_report import ContextReport, context_report
     from agenttrace_nb.views.diff import TraceDiff, diff
     from agenttrace_nb.views.durations import Durations, durations
     from agenttrace_nb.views.exports import Exports, exports
@@ -53,6 +54,7 @@ __all__ = [
     "Candidate",
     "CellRun",
     "Comparison",
+    "ContextReport",
     "Durations",
     "Exports",
     "Heatmap",
@@ -69,6 +71,7 @@ __all__ = [
     "TraceSet",
     "attribute_failure",
     "compare",
+    "context_report",
     "dashboard",
     "diff",
     "durations",
@@ -99,6 +102,7 @@ _HOME_OF = {
     "Candidate": "analysis.failures.attribution",
     "CellRun": "spans",
     "Comparison": "views.comparison",
+    "ContextReport": "views.context_report",
     "Durations": "views.durations",
     "Exports": "views.exports",
     "Heatmap": "views.heatmap",
@@ -115,6 +119,7 @@ _HOME_OF = {
     "TraceSet": "analysis.trace_set",
     "attribute_failure": "analysis.failures.attribution",
     "compare": "views.comparison",
+    "context_report": "views.context_report",
     "dashboard": "tracing.dashboard",
     "diff": "views.diff",
     "durations": "views.durations",
