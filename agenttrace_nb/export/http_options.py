@@ -154,6 +154,8 @@ def check_certificates(ca_file: str | None, client_cert: str | None, client_key:
             raise ValueError(f"{option}: there is no file {path}")
     if client_key is not None and client_cert is None:
         raise ValueError("client_key: needs client_cert beside it")
+    if ca_file is None and client_cert is None:
+        return
     context = ssl.create_default_context()
     if ca_file is not None:
         try:

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from agenttrace_nb.export.contract import hostile_items
 from agenttrace_nb.export.handler import (
     Content,
     Context,
@@ -248,6 +249,21 @@ def test_a_test_item_arrives_marked(receiver: Receiver) -> None:
     (span,) = decoded(receiver)
     assert attributes_of(span)["agenttrace.test"] is True
     assert span.name == "agenttrace_nb test"
+
+
+def test_hostile_texts_and_clocks_that_were_put_back_arrive_in_valid_form(receiver: Receiver) -> None:
+    for convention in ("genai", "openinference"):
+        receiver.requests.clear()
+        handler = opened(endpoint=receiver.url, convention=convention)
+        items = hostile_items()
+        assert handler.export(items) == Sent()
+        handler.close()
+        spans = decoded(receiver)
+        assert len(spans) == sum(item.span is not None for item in items)
+        assert all(span.end_time_unix_nano >= span.start_time_unix_nano > 0 for span in spans)
+        for span in spans:
+            for value in attributes_of(span).values():
+                assert value == value  # no NaN  # noqa: PLR0124
 
 
 @pytest.mark.parametrize(
