@@ -128,6 +128,8 @@ class Sender:
             self._refuse(f"it cannot be opened: {type(error).__name__}: {error}")
             return False
         self._handler = handler
+        if where := getattr(handler, "where", ""):  # what only the handler knows, such as a port that it chose
+            self._say(f"export {self.settings.name}: {where}")
         return True
 
     def close(self) -> None:
