@@ -1,4 +1,6 @@
-"""A small witness: it signs checkpoints of logs that only grow, and refuses forks and rollbacks (C2SP tlog-witness).
+"""A small witness: it signs checkpoints of logs that only grow, and refuses forks and rollbacks.
+
+It speaks C2SP tlog-witness 1.1: ``add-checkpoint``, and the address where the last checkpoint of a log is read.
 
 Run on another machine, under somebody else's hands, it keeps the holder of a log's keys from rewriting what it has
 seen.
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 100_000
 _MAX_PROOF = 63
 _TIMEOUT_S = 10.0
+_PLAIN = "text/plain; charset=utf-8"
 
 
 class RefusedError(Exception):
@@ -123,13 +126,16 @@ class Witness:
             return None
         return Checkpoint.parse(Note.parse(path.read_text("utf-8")).text)
 
-    def cosigned(self, origin: str) -> str | None:
-        """Return the last checkpoint of a log with this witness's signature."""
-        path = self._place(origin).with_suffix(".cosigned")
-        return path.read_text("utf-8") if path.exists() else None
+    def cosigned_at_path(self, path: str) -> str | None:
+        """Return the last checkpoint with this witness's signature of the log that an address names."""
+        named = {checkpoint_path(origin): origin for origin in self._logs}
+        if path not in named:
+            return None
+        file = self._place(named[path]).with_suffix(".cosigned")
+        return file.read_text("utf-8") if file.exists() else None
 
     def _place(self, origin: str) -> Path:
-        return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.note"
+        return self._folder / f"{_named(origin)}.note"
 
     def _keep(self, note: str, origin: str) -> None:
         """Keep what is about to be signed, before it is: a crash must not let another history be signed."""
@@ -157,20 +163,20 @@ class Witness:
                 try:
                     self._answer(HTTPStatus.OK, witness.add(*_parsed(self.rfile.read(length))))
                 except RefusedError as error:
-                    self._answer(error.status, f"{error}\n")
+                    kind = "text/x.tlog.size" if error.status == HTTPStatus.CONFLICT else _PLAIN
+                    self._answer(error.status, f"{error}\n", kind)
 
             def do_GET(self) -> None:
-                origin = self.path.removeprefix("/latest/")
-                found = witness.cosigned(origin)
+                found = witness.cosigned_at_path(self.path)
                 if found is None:
                     self._answer(HTTPStatus.NOT_FOUND, "nothing was seen of this log\n")
                 else:
                     self._answer(HTTPStatus.OK, found)
 
-            def _answer(self, status: HTTPStatus, text: str) -> None:
+            def _answer(self, status: HTTPStatus, text: str, kind: str = _PLAIN) -> None:
                 data = text.encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -179,6 +185,15 @@ class Witness:
                 """Say nothing."""
 
         return ThreadingHTTPServer((host, port), Handler)
+
+
+def checkpoint_path(origin: str) -> str:
+    """Return where a witness shows the last checkpoint of a log that it has signed."""
+    return f"/{_named(origin)}/checkpoint"
+
+
+def _named(origin: str) -> str:
+    return hashlib.sha256(origin.encode()).hexdigest()
 
 
 def _parsed(body: bytes) -> tuple[int, list[bytes], str]:
@@ -235,7 +250,7 @@ def pin_from(url: str, witness: Verifier, origin: str) -> Pin:
     AuditError
         If it has seen nothing, does not answer, or its signature does not hold.
     """
-    status, answer = _asked(url, "GET", f"/latest/{origin}")
+    status, answer = _asked(url, "GET", checkpoint_path(origin))
     if status != HTTPStatus.OK:
         msg = f"the witness knows nothing of {origin} ({status}: {answer.strip()})"
         raise AuditError(msg)

@@ -13,6 +13,7 @@ from audit.logs import new_log, run_draft
 from audit.test_tampering import cut
 
 from agenttrace_nb.audit.log import AuditLog
+from agenttrace_nb.audit.merkle import Tree, leaf_hash
 from agenttrace_nb.audit.note import Note, Verifier
 from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.report import Verdict
@@ -153,3 +154,13 @@ def test_a_witness_that_does_not_answer_is_named(tmp_path):
     stranger = Verifier("w", bytes(32), 4)
     with running(Witness(tmp_path / "w", [log.verifier()])) as url, pytest.raises(AuditError, match="knows nothing"):
         pin_from(url, stranger, log.origin)
+
+
+def test_a_witness_that_is_started_again_goes_on_from_what_it_has_seen(tmp_path: Path) -> None:
+    log = new_log(tmp_path, runs=2)
+    witness = Witness(tmp_path / "ours", [log.verifier()])
+    tree = Tree([leaf_hash(entry) for _, entry in log.vault.entries()])
+    witness.add(0, [], log.vault.checkpoint(2))
+    again = Witness(tmp_path / "ours", [log.verifier()])
+    assert again.latest(log.origin).size == 2
+    assert again.add(2, tree.consistency(2, 3), log.vault.checkpoint(3))
