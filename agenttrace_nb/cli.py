@@ -132,8 +132,7 @@ def _show(given: argparse.Namespace) -> int:
             from agenttrace_nb.views.rows import Rows
             from agenttrace_nb.views.text import terminal_columns, text_tree
 
-            rows = Rows(span for trace in traces for span in trace.spans)
-            print(text_tree(run, rows, columns=terminal_columns()))
+            print(text_tree(run, Rows.of_traces(traces), columns=terminal_columns()))
     return 0
 
 

@@ -238,9 +238,13 @@ def read_feedback(uri: str, trace_id: str) -> tuple[list[Feedback], TraceHead]:
 
 
 def read_assessments(uri: str, trace_ids: list[str]) -> dict[str, list[Feedback]]:
-    """Return what was said of traces, by trace id; those that MLflow does not have are left out."""
-    found = read_traces(uri, trace_ids)
-    return {key: [a for a in trace.info.assessments if isinstance(a, Feedback)] for key, trace in found.items()}
+    """Return what was said of whole traces, by trace id; those that MLflow does not have are left out."""
+    found = {}
+    for trace_id, trace in read_traces(uri, trace_ids).items():
+        # MLflow's evaluation says of the first step what it means of the trace.
+        whole = {None, *(span.span_id for span in trace.data.spans if span.parent_id is None)}
+        found[trace_id] = [a for a in trace.info.assessments if isinstance(a, Feedback) and a.span_id in whole]
+    return found
 
 
 def write_feedback(uri: str, trace_id: str, feedback: Feedback) -> None:

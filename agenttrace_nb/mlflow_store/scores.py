@@ -67,7 +67,7 @@ def read_scores(uri: str, traces: Iterable[Trace]) -> dict[str, dict[str, float]
     for start in range(0, len(listed), _BATCH):
         ids = [names.mlflow_trace_id(trace.trace_id) for trace in listed[start : start + _BATCH]]
         for trace_id, said in adapter.read_assessments(uri, ids).items():
-            valid = ((a.name, a.value) for a in said if a.span_id is None and a.valid is not False)
+            valid = ((a.name, a.value) for a in said if a.valid is not False)
             found[names.own_trace_id(trace_id)] |= _means(valid)
     return found
 

@@ -143,6 +143,7 @@ class Feed:
             changed = self.rows.take(self._source.sync())
             if changed:
                 self._timings, self._more_head = None, {}
+                self.rows.agents = {trace.trace_id: trace.agents for trace in self._source.traces}
             self._changed.update(changed)
             self._due.extend(row for row in changed if row not in self._is_due)
             self._is_due.update(changed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agenttrace_nb.spans import NS_PER_S, CellRun, SpanKind, Status, Trace
 from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
-from agenttrace_nb.views.cause import likely_cause
+from agenttrace_nb.views.cause import likely_cause, misfit
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def _why(run: CellRun | Trace, rows: Rows, origins: list[int]) -> tuple[str | No
     for row in origins:
         span = rows.spans[row]
         if span.error is not None:
-            return f"{labels.name(span)}: {labels.failure(span.error)}", row
+            said, wrong = f"{labels.name(span)}: {labels.failure(span.error)}", misfit(rows, row)
+            if wrong is not None:
+                said += f" · the arguments do not fit the tool's schema: {wrong}"
+            return one_line(said, 4 * labels.NOTE_LIMIT), row
     if isinstance(run, CellRun) and run.error is not None:
         return labels.failure(run.error), None
     return None, None

@@ -238,7 +238,7 @@ def display_trace(
 
 def text_of(run: CellRun | Trace, traces: Sequence[Trace], *, timed: bool = True) -> str:
     """Return a run or a trace as a text tree, with times or without."""
-    return text_tree(run, Rows(span for trace in traces for span in trace.spans), timed=timed)
+    return text_tree(run, Rows.of_traces(traces), timed=timed)
 
 
 def _shown_widget(feed: Feed) -> TraceWidget | None:

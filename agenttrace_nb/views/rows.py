@@ -7,13 +7,15 @@ its number. The reading order is worked out anew whenever it is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from agenttrace_nb.spans import Span, SpanKind, Status
 from agenttrace_nb.views.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from agenttrace_nb.spans import Agent, Trace
 
 TOP = -1
 GUIDE_LIMIT = 40
@@ -30,18 +32,29 @@ class Rows:
         What the rows come to.
     parents
         The row that each row hangs under; `TOP` for the root of a trace and for a span whose parent is not known.
+    agents
+        By trace id what its agents were declared to be, as far as that is known: by it, arguments of tools are checked.
     """
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
         self.tally = Tally()
         self.spans: list[Span] = []
         self.parents: list[int] = []
+        self.agents: dict[str, dict[str, Agent]] = {}
         self._row_of: dict[tuple[str, str], int] = {}
         self._waiting: dict[tuple[str, str], list[int]] = {}
         self._above_others: set[int] = set()
         self._failed: set[int] = set()
         self._repeating: set[int] | None = None
         self.take(spans)
+
+    @classmethod
+    def of_traces(cls, traces: Iterable[Trace]) -> Self:
+        """Return the rows of traces, with what their agents were declared to be."""
+        listed = list(traces)
+        rows = cls(span for trace in listed for span in trace.spans)
+        rows.agents = {trace.trace_id: trace.agents for trace in listed}
+        return rows
 
     def __len__(self) -> int:
         """Return the number of rows."""

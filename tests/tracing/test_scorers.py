@@ -106,7 +106,7 @@ def test_what_others_said_of_the_traces_in_mlflow_is_compared_by_too(store: Path
     assert (clarity.losses, depth.wins, depth.losses) == (8, 8, 0)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of MLflow, using pandas
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow, using pandas
 def test_traces_scored_by_mlflow_evaluate_are_compared_by_its_scores(store: Path) -> None:
     @scorer
     def brief(outputs: Any) -> bool:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+import pytest
 from views.sample_runs import START_NS, Build, planner_executor
 
-from agenttrace_nb.spans import CellRun, SpanError, SpanKind, Status
+from agenttrace_nb.spans import Agent, CellRun, Span, SpanError, SpanKind, Status, Trace
+from agenttrace_nb.views.feed import Feed
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Rows
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def figures(b: Build) -> dict[str, str]:
@@ -79,6 +77,60 @@ def test_a_run_that_still_goes_on_names_only_where_the_error_began() -> None:
     b.add(SpanKind.TOOL, "tool", 0, 1, error=SpanError("no seat", "LookupError"))
     head = headline(b.trace, Rows(b.trace.spans))
     assert (head.why, head.why_row) == ("tool: LookupError: no seat", 0)
+
+
+SCHEMA = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
+
+
+def booked(arguments: str) -> Trace:
+    """A trace in which a tool failed that was called with these arguments."""
+    b = Build()
+    b.add(SpanKind.TOOL, "book", 0, 1, agent="Desk", error=SpanError("no", "ValueError"), content_in=arguments)
+    b.trace.agents["Desk"] = Agent(name="Desk", tools=[{"name": "book", "parameters": SCHEMA}])
+    return b.trace
+
+
+class Source:
+    """A run that goes on, or is over."""
+
+    def __init__(self, trace: Trace, *, over: bool) -> None:
+        end_ns = START_NS + 1 if over else None
+        status = Status.ERROR if over else Status.RUNNING
+        self.run = CellRun(key="k", name="cell", start_ns=START_NS, end_ns=end_ns, status=status)
+        self.traces = [trace]
+
+    def sync(self) -> list[Span]:
+        return self.traces[0].spans
+
+
+def test_while_a_run_goes_on_arguments_that_do_not_fit_the_schema_are_told() -> None:
+    feed = Feed(Source(booked('{"seats": "two"}'), over=False))
+    feed.pull()
+    assert feed.headline().why == (
+        'book: ValueError: no · the arguments do not fit the tool\'s schema: seats: "two" is not of type integer'
+    )
+    feed = Feed(Source(booked('{"seats": 2}'), over=False))
+    feed.pull()
+    assert feed.headline().why == "book: ValueError: no"
+
+
+def test_the_view_of_a_run_that_has_just_ended_finds_what_the_stored_one_does() -> None:
+    trace = booked('{"seats": "two"}')
+    feed = Feed(Source(trace, over=True))
+    feed.pull()
+    stored = booked('{"seats": "two"}')
+    stored.status, stored.end_ns = Status.ERROR, START_NS + 1
+    assert feed.headline().why == headline(stored, Rows.of_traces([stored])).why
+    assert "agent reasoning (0." in (feed.headline().why or "")
+
+
+@pytest.mark.parametrize("schema", [None, 7, {"type": "nonsense"}, {"$ref": "http://nowhere.invalid/x"}])
+def test_a_schema_that_is_none_says_nothing(schema: object) -> None:
+    trace = booked('{"seats": "two"}')
+    trace.agents["Desk"].tools[0]["parameters"] = schema
+    feed = Feed(Source(trace, over=False))
+    feed.pull()
+    assert feed.headline().why == "book: ValueError: no"
 
 
 def test_a_run_that_was_wrong_without_an_error_opens_on_its_likely_cause() -> None:

@@ -136,6 +136,7 @@ class Growing:
 
     def __init__(self, build: Build) -> None:
         self.run = build.close(1000)
+        self.traces = [self.run]
         self._build = build
         self._new: list[Any] = []
 

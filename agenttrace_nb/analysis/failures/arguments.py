@@ -20,12 +20,14 @@ def misfit(story: Story, call: Call) -> str | None:
 
     ``None`` where nothing is, or where it cannot be told: no schema was declared, or nothing was recorded.
     """
-    arguments = call.arguments
-    if arguments is None or arguments is NOT_JSON:
-        return None
     declared = (story.tools_of(call.agent) or {}).get(call.name)
-    schema = declared.get("parameters") if declared is not None else None
-    if not isinstance(schema, dict):
+    return misfit_of(call, declared.get("parameters") if declared is not None else None)
+
+
+def misfit_of(call: Call, schema: Any) -> str | None:
+    """Return the same of a call and the schema that its tool was declared with."""
+    arguments = call.arguments
+    if arguments is None or arguments is NOT_JSON or not isinstance(schema, dict):
         return None
     try:
         errors = list(_validator(canonical(schema)).iter_errors(arguments))
