@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import re
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Metric
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 START, END = datetime(2026, 1, 31, 9, tzinfo=UTC), datetime(2026, 1, 31, 9, 10, tzinfo=UTC)
 START_MS = 1_769_850_000_000
 LABELS = ({"host": "a", "zone": "eu"}, {"host": "b/c?", "zone": "eu"}, {"host": "b_c_", "zone": "eu"})
@@ -199,6 +202,19 @@ def test_a_plugin_gets_its_options_with_secrets_hidden(monkeypatch: pytest.Monke
     assert options["factor"] == 2
     assert options["key"].reveal() == "invented"
     assert "invented" not in repr(options)
+
+
+def test_the_source_in_the_docs_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "sources.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(block, module)  # noqa: S102 - our own words
+    monkeypatch.setattr(sys.modules[__name__], "Turbine", module["Turbine"], raising=False)
+    found = [EntryPoint("turbine", "its_package:Turbine", registry.GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda **which: EntryPoints(found).select(**which))
+    frame = at.pull("turbine", "rpm", start=START, end=END, step="1m", place="north", store=False)
+    assert frame["value"].tolist() == [50.0 + (START_MS // 60_000 + n) % 7 for n in range(11)]
+    assert set(frame["place"]) == {"north"}
 
 
 def test_a_label_with_the_name_of_a_column_keeps_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
