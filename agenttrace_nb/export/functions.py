@@ -1,12 +1,13 @@
 """Handlers that are functions of the user's, run in this kernel: ``@at.handler("slack")``.
 
 They follow the journal in a thread of their own, with the code that all handlers have: agents never wait for them. They
-live as long as the kernel; what they had not got when it ended is not sent.
+live as long as the kernel; what they had not got three seconds after its end is not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import inspect
 import time
 import uuid
@@ -36,6 +37,10 @@ TRIES = 3
 LINGER_S = 0.2
 SIGNALS = ("spans", "runs")
 TYPE = "function"
+
+LOOK_EVERY_S = 0.02
+LAST_S = 3.0
+"""How long the end of a program waits for functions to be called with the last of it."""
 
 _outlets: dict[str, Outlet] = {}
 
@@ -221,3 +226,16 @@ def _start(chosen: HandlerSettings, function: Callable[[Item], Any], tries: int)
     outlet = Outlet(sender, journal.path, linger_s=LINGER_S)
     _outlets[chosen.name] = outlet
     outlet.start()
+    atexit.unregister(finish)
+    atexit.register(finish)  # behind the journal's own, so that it is done before that
+
+
+def finish() -> None:
+    """Have the functions called with what there is, for a moment, and end their threads."""
+    until = time.monotonic() + LAST_S
+    for outlet in _outlets.values():
+        outlet.ask()
+    while time.monotonic() < until and not all(outlet.is_done() for outlet in _outlets.values()):
+        time.sleep(LOOK_EVERY_S)
+    for outlet in _outlets.values():
+        outlet.stop(max(0.0, until - time.monotonic()))

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from end_to_end.programs import Program
 from export import recorded as write
 from export.recorded import record, wait_for
 
@@ -194,3 +195,18 @@ def test_names_are_shared_with_the_handlers_that_were_added(journal, tmp_path, m
         control.export_to("jsonl", name="mine", path=str(tmp_path / "x"))
     with pytest.raises(OptionError, match="cannot be paused"):
         control.pause("mine")
+
+
+def test_a_short_program_calls_its_functions_before_it_ends(tmp_path):
+    program = Program(tmp_path, {"AGENTTRACE_MLFLOW": "off"})
+    code = (
+        "@at.handler('mine')\n"
+        "def take(item):\n"
+        "    with open('seen.txt', 'a') as file:\n"
+        "        file.write(item.event_id + '\\n')\n"
+        "with at.trace(live=False):\n    ask()\n"
+    )
+    program.run(code)
+    seen = (tmp_path / "seen.txt").read_text().splitlines()
+    assert len(seen) == len(set(seen)) > 4
+    assert sum(one.startswith("run:") for one in seen) == 1
