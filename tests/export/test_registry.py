@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from export import plugins
@@ -15,9 +15,6 @@ from agenttrace_nb.export import registry
 from agenttrace_nb.export.contract import HandlerContract
 from agenttrace_nb.export.handler import Handler
 from agenttrace_nb.secrets import Secret, SecretError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOKEN = "invented-token-for-tests"
 
@@ -34,6 +31,12 @@ class TestPluginOfTenLines(HandlerContract):
 
     def make(self, tmp_path):
         return registry.load("lines")(), {"path": str(tmp_path / "lines.txt")}
+
+
+def test_the_plugin_of_the_documentation_is_the_one_that_is_tested():
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text("utf-8")
+    shown = text[text.index("class Lines:") :]
+    assert shown[: shown.index("```")].strip() in plugins.CODE
 
 
 @pytest.mark.parametrize("kind", registry.BUILT_IN)
