@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ _OF_RUNS = frozenset({EventKind.RUN_START, EventKind.RUN_DATA, EventKind.RUN_END
 
 
 class JournalRuns:
-    """Follows what this process traces. It takes events from a queue, on the thread of whoever asks.
+    """Follows what this process traces, from `begin` on. It takes events in on the thread of whoever asks.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class JournalRuns:
         self, journal: Journal, *, experiments: Collection[str | None] | None = None, arch: str | None = None
     ) -> None:
         self._journal = journal
-        self._queue = journal.bus.subscribe()
+        self._queue: deque[Event] = deque()
         self._lock = threading.RLock()
         self._fold = Fold(journal.item)
         self._experiments = experiments
@@ -57,8 +57,9 @@ class JournalRuns:
         self._forgotten: set[str] = set()
         self._stale: dict[str, None] = {}
 
-    def catch_up(self) -> None:
-        """Take in what the journal's file holds from before; gently, agents may be at work."""
+    def begin(self) -> None:
+        """Listen from now on, and take in what the journal's file holds from before; gently, agents may be at work."""
+        self._queue = self._journal.bus.subscribe()
         if self._journal.path is None:
             return
         self._journal.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.monitor import Stretch, figures
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 CATCH_UP_WAIT_S = 0.5
 TWIN_EVERY_S = 10.0
 IDLE_S = 1.0
+FOLLOWED_LIMIT = 8
+"""How many dashboards follow at once; a cell that is run again and again leaves its earlier ones behind."""
+
+_followed: deque[Dashboard] = deque()
 
 
 class Dashboard:
@@ -85,7 +90,11 @@ class Dashboard:
     # -- what is known ------------------------------------------------------------------------------------------
 
     def figures(self, window: str | None = None) -> Figures:
-        """Return the figures of a window: of the one that it was made with, or of another of its windows."""
+        """Return the figures of a window: of the one that it was made with, or of another of its windows.
+
+        What this kernel traced is in them; what MLflow has, as far as it was read: see `refresh`.
+        """
+        self._start()
         with self.feed.lock:
             return figures(self.feed.board, self._stretch(window), self.feed.now_ms())
 
@@ -107,6 +116,7 @@ class Dashboard:
         if by not in BY:
             msg = f"by={by!r} is not allowed; it must be one of {', '.join(BY)}.{did_you_mean(str(by), BY)}"
             raise OptionError(msg)
+        self._start()
         with self.feed.lock:
             found = groups(self.feed.board, by, self._stretch(window))
         names = ("n", "errors", "p50_s", "p95_s", "total_s", "tokens", "cost_usd")
@@ -134,7 +144,8 @@ class Dashboard:
 
     def refresh(self) -> None:
         """Take in now what this kernel traced and what MLflow has; return when that is done."""
-        self._catch_up()
+        self._start()
+        self._caught_up.wait()
         if self._reader is not None:
             self._reader.read()
         self._step()
@@ -142,24 +153,30 @@ class Dashboard:
 
     def text(self) -> str:
         """Return the dashboard as text."""
+        self._start()
         with self.feed.lock:
             return words.text_dashboard(self._picture())
 
     def close(self) -> None:
-        """Stop following; what is shown stays as it is."""
+        """Stop following; what is shown stays as it is, and says so."""
+        if self.feed.ended:
+            return
+        self.feed.ended = True
         for thread in self._threads:
             thread.stop()
-        self._threads.clear()
         if self.feed.journal is not None:
             self.feed.journal.close()
+        if self._threads:
+            quietly("the last update of the dashboard", self._step)
 
     # -- showing ------------------------------------------------------------------------------------------------
 
     def _ipython_display_(self) -> None:
-        self._start()
         if not in_kernel(shell()):
+            self.refresh()
             write_text(self.text())
             return
+        self._start()
         self._display_id = uuid.uuid4().hex
         publish(self._html(), self.text(), self._display_id)
         quietly("the dashboard", self._show_widget)
@@ -174,22 +191,24 @@ class Dashboard:
         display(self._widget)
 
     def _start(self) -> None:
-        if self._threads:
+        if self._threads or self.feed.ended:
             return
-        threading.Thread(target=self._catch_up, name="agenttrace-dashboard-start", daemon=True).start()
-        self._caught_up.wait(CATCH_UP_WAIT_S)
-        self._step()
         self._threads = [Repeated("dashboard", TICK_S, self._step)]
         if self._reader is not None:
             self._threads.append(Repeated("reading from MLflow", TICK_S, self._reader.step))
+        threading.Thread(target=self._catch_up, name="agenttrace-dashboard-start", daemon=True).start()
+        self._caught_up.wait(CATCH_UP_WAIT_S)
+        self._step()
         for thread in self._threads:
             thread.start()
+        _followed.append(self)
+        while len(_followed) > FOLLOWED_LIMIT:
+            _followed.popleft().close()
 
     def _catch_up(self) -> None:
-        if not self._caught_up.is_set():
-            if self.feed.journal is not None:
-                self.feed.journal.catch_up()
-            self._caught_up.set()
+        if self.feed.journal is not None:
+            self.feed.journal.begin()
+        self._caught_up.set()
 
     def _step(self) -> None:
         if not self._caught_up.is_set():
@@ -236,7 +255,8 @@ class Dashboard:
 
     def _notes(self) -> list[str]:
         source, left = self.feed.source, self.feed.board.left_out
-        notes = [source.problem] if source is not None and source.problem else []
+        notes = ["It is no longer followed."] if self.feed.ended else []
+        notes += [source.problem] if source is not None and source.problem else []
         return notes + ([f"The oldest {left:,} runs are left out."] if left else [])
 
     def _stretch(self, window: str | None) -> Stretch:
@@ -259,9 +279,7 @@ class Dashboard:
         # Cells that are run one after the other are not disturbed in between; the first reading imports MLflow.
         if self._kernel.idle_s < IDLE_S:
             return "a cell runs"
-        if self._widget is not None and not self._widget.is_looked_at:
-            return "nobody looks"
-        return None
+        return None if self._widget is not None and self._widget.is_looked_at else "nobody looks"
 
     def _trace(self, trace_id: str) -> Trace:
         here = self.feed.journal.trace(trace_id) if self.feed.journal is not None else None

@@ -83,6 +83,7 @@ class DashboardFeed:
         self.board = board or Board()
         self.journal = journal
         self.source = source
+        self.ended = False
         self.alerts: list[dict[str, Any]] = []
         self.lock = threading.RLock()
         self._sure: set[str] = set()
@@ -181,7 +182,8 @@ class DashboardFeed:
             "windows": [[w.name, w.words, w.length_s] for w in self.windows],
             "window": self.window,
             "left_out": self.board.left_out,
-            "live": self.journal is not None,
+            "live": self.journal is not None and not self.ended,
+            "ended": self.ended,
             "alerts": self.alerts,
             "mlflow": None if source is None else {
                 "where": source.where, "problem": source.problem, "paused": source.paused, "read_ms": source.read_ms,

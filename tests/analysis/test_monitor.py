@@ -47,6 +47,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboar
         patch.setenv("AGENTTRACE_STATE_DIR", str(folder / "state"))
         set_trace_processors([])
         live = at.dashboard(window="all")
+        assert live.figures().runs == 0
         for number, name in enumerate(PLAYED):
             with (
                 suppress(Exception, asyncio.CancelledError),

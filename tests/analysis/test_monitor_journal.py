@@ -34,6 +34,13 @@ def begin(journal: Journal, at: int, **run: Any) -> None:
     journal.append(EventKind.TRACE_START, run_key=f"run{at}", trace_id=trace_id(at), body={"name": "workflow"})
 
 
+def followed(journal: Journal, **options: Any) -> JournalRuns:
+    """The runs of a journal, followed from its beginning."""
+    runs = JournalRuns(journal, **options)
+    runs.begin()
+    return runs
+
+
 def call(journal: Journal, at: int, span: int = 1) -> None:
     """A call of a model begins and ends."""
     ids = {"run_key": f"run{at}", "trace_id": trace_id(at), "span_id": f"{span:016x}"}
@@ -52,7 +59,7 @@ def last(found: list[Measured]) -> dict[str, Measured]:
 
 
 def test_a_run_is_in_flight_then_ended_with_its_architecture_and_what_was_said_of_it(journal: Journal) -> None:
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     begin(journal, 1, arch="triage", case="c1")
     (flying,) = runs.sync()
     assert (flying.standing, flying.arch, flying.case, flying.took_s) == (Standing.RUNNING, "triage", "c1", None)
@@ -72,17 +79,18 @@ def test_what_began_before_is_read_from_the_file_and_nothing_counts_twice(journa
     call(journal, 2)
     runs = JournalRuns(journal)
     call(journal, 2, span=2)
-    runs.catch_up()
+    runs.begin()
+    call(journal, 2, span=3)
     end(journal, 2)
     found = last(runs.sync())
     assert {key: (run.standing, len(run.calls)) for key, run in found.items()} == {
         trace_id(1): (Standing.OK, 1),
-        trace_id(2): (Standing.OK, 2),
+        trace_id(2): (Standing.OK, 3),
     }
 
 
 def test_costs_that_become_known_later_are_taken_in(journal: Journal) -> None:
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     begin(journal, 1)
     call(journal, 1)
     end(journal, 1)
@@ -93,7 +101,7 @@ def test_costs_that_become_known_later_are_taken_in(journal: Journal) -> None:
 
 
 def test_a_rating_is_what_success_of_its_run_is(journal: Journal) -> None:
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     begin(journal, 1)
     end(journal, 1)
     runs.sync()
@@ -104,7 +112,7 @@ def test_a_rating_is_what_success_of_its_run_is(journal: Journal) -> None:
 
 
 def test_only_the_experiment_and_architecture_that_were_asked_for_count(journal: Journal) -> None:
-    runs = JournalRuns(journal, experiments={"flights"}, arch="triage")
+    runs = followed(journal, experiments={"flights"}, arch="triage")
     for at, (experiment, arch) in enumerate(
         [("flights", "triage"), ("flights", "x"), ("id:7", "triage"), (None, "triage")]
     ):
@@ -119,7 +127,7 @@ def test_of_many_runs_only_the_last_are_held_and_one_that_goes_on_is_left_to_mlf
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor_journal, "KEPT_TRACES", 5)
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     for at in range(20):
         begin(journal, at)
         call(journal, at)
@@ -133,7 +141,7 @@ def test_of_many_runs_only_the_last_are_held_and_one_that_goes_on_is_left_to_mlf
 
 
 def test_events_that_make_no_sense_are_passed_over(journal: Journal) -> None:
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     begin(journal, 1)
     ids = {"run_key": "run1", "trace_id": trace_id(1), "span_id": "s"}
     journal.append(EventKind.SPAN_START, **ids, body={"kind": "no such kind"})
@@ -143,7 +151,7 @@ def test_events_that_make_no_sense_are_passed_over(journal: Journal) -> None:
 
 
 def test_after_close_nothing_is_collected(journal: Journal) -> None:
-    runs = JournalRuns(journal)
+    runs = followed(journal)
     runs.close()
     begin(journal, 1)
     assert not runs._queue

@@ -11,8 +11,9 @@ export function Foot({ view }: { view: DashboardState }) {
   const { mlflow } = head;
   const parts: string[] = [];
   if (!store.connected.value) parts.push("as saved; no kernel is connected");
+  else if (head.ended) parts.push("no longer followed; run the cell again");
   else if (head.live) parts.push("this kernel: live");
-  if (mlflow) {
+  if (mlflow && !head.ended) {
     const reading = mlflow.read < mlflow.of ? `, reading ${mlflow.read} of ${mlflow.of} runs` : "";
     const when = mlflow.read_ms === null ? "not read yet" : `read ${ago(store.now() - mlflow.read_ms)}`;
     const paused = mlflow.paused ? ` (paused: ${mlflow.paused})` : "";

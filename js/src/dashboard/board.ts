@@ -76,6 +76,8 @@ export interface Head {
   window: string;
   left_out: number;
   live: boolean;
+  /** It is followed no more. */
+  ended: boolean;
   alerts: Alert[];
   mlflow: Source | null;
 }
