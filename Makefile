@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test test-spark lint types imports js check-all servers test-interop bench attribution pytest format clean
+.PHONY: help demo lab test test-spark lint types imports js check-all servers test-interop bench stats attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -75,7 +75,7 @@ lab: $(LAB_READY) ## open the quickstart in JupyterLab
 test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
 	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark"'
 
-check-all: $(TEST_READY) servers lint types imports js bench test-spark ## every check, also the slow sweeps and the benchmarks
+check-all: $(TEST_READY) servers lint types imports js bench stats test-spark ## every check, also the slow sweeps and the benchmarks
 	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark"'
 
 # Spark lies beside the environment: MLflow and others behave differently where they find it.
@@ -88,7 +88,7 @@ pytest: $(TEST_READY)
 
 # Needs apt-get; Phoenix alone takes 620 MB and some minutes the first time.
 servers:
-	tests/interop/get_servers prometheus pushgateway datadog-agent datadog-openapi victoria-metrics phoenix oracles
+	tests/interop/get_servers prometheus pushgateway datadog-agent datadog-openapi victoria-metrics phoenix oracles splunk-logging
 
 test-interop: $(TEST_READY) servers ## fetch the real servers that metrics and traces go to, and run every test with them
 	AGENTTRACE_CI=true $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/interop tests/export tests/sources
@@ -123,7 +123,10 @@ js:
 endif
 
 bench: $(TEST_READY) ## the speed claims, each against its rival
-	@set -e; for program in $(filter-out __init__ attribution isolated workload,$(basename $(notdir $(wildcard benchmarks/*.py)))); do echo "== $$program"; $(BIN)/python -m benchmarks.$$program; done
+	@set -e; for program in $(filter-out __init__ attribution isolated simulations workload,$(basename $(notdir $(wildcard benchmarks/*.py)))); do echo "== $$program"; $(BIN)/python -m benchmarks.$$program; done
+
+stats: $(TEST_READY) ## how often compare errs over simulated studies, in about ten minutes (STUDIES=2000 MINUTES=10)
+	$(BIN)/python -m benchmarks.simulations --studies $(or $(STUDIES),2000) --minutes $(or $(MINUTES),10)
 
 attribution: $(TEST_READY) ## how often attribute_failure is right, on runs with an injected fault
 	$(BIN)/python -m benchmarks.attribution

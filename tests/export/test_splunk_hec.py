@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from export.collector import Collector, reply
 from export.receiver import Receiver, Request, Response, receiving
 from export.recorded_items import RUN, items_of
 
 from agenttrace_nb.export import splunk_hec
+from agenttrace_nb.export.contract import example_items, hostile_items
 from agenttrace_nb.export.handler import Content, Context, Item, Misconfigured, Moment, Refused, Retry, Sent, TooLarge
 from agenttrace_nb.export.splunk_hec import SplunkHecHandler
 from agenttrace_nb.secrets import Secret
@@ -20,11 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "11111111-2222-3333-4444-555555555555"
-
-
-def reply(status: int, text: str, code: int, **more: Any) -> Response:
-    body = json.dumps({"text": text, "code": code, **{name.replace("_", "-"): v for name, v in more.items()}}).encode()
-    return Response(status, body, {"Content-Type": "application/json"})
 
 
 SUCCESS = reply(200, "Success", 0)
@@ -147,6 +144,31 @@ def test_when_the_rest_does_not_arrive_all_is_tried_again(splunk: Receiver) -> N
     handler = opened(splunk)
     assert isinstance(handler.export(marked(3)), Retry)
     handler.close()
+
+
+async def test_a_collector_by_the_rules_takes_every_kind_of_step(splunk: Receiver, tmp_path: Path) -> None:
+    collector = Collector(TOKEN)
+    splunk.answer(collector)
+    items = [*await items_of("mcp_over_stdio", tmp_path), *hostile_items(), *example_items()]
+    handler = opened(splunk, index="agents")
+    assert handler.export(tuple(items)) == Sent()
+    handler.close()
+    assert [event["fields"]["event_id"] for event in collector.events] == [item.event_id for item in items]
+
+
+def test_a_wrong_index_or_token_stops_the_handler_and_not_the_collector(splunk: Receiver) -> None:
+    collector = Collector(TOKEN)
+    splunk.answer(collector)
+    for options, words in (
+        ({"index": "secret"}, "option index"),
+        ({"token": Secret("other", "env:T")}, "no such token"),
+    ):
+        handler = opened(splunk, **options)
+        told = handler.export(marked(2))
+        handler.close()
+        assert isinstance(told, Misconfigured)
+        assert words in told.reason
+    assert collector.events == []
 
 
 # --------------------------------------------------------------------------------------------------- acknowledgements

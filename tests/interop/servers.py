@@ -60,9 +60,14 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+def servers_folder() -> Path:
+    """Return the folder that ``tests/interop/get_servers`` puts things into."""
+    return Path(os.environ.get("AGENTTRACE_SERVERS", ROOT / "build" / "servers"))
+
+
 def program(name: str, folder: str = "usr", *, server: str | None = None) -> Path:
     """Find a server's program; skip or fail without it."""
-    fetched = Path(os.environ.get("AGENTTRACE_SERVERS", ROOT / "build" / "servers")) / folder / "bin" / name
+    fetched = servers_folder() / folder / "bin" / name
     found = str(fetched) if fetched.exists() else shutil.which(name) if folder == "usr" else None
     require_or_skip(found, f"needs {name}: tests/interop/get_servers {server or name}")
     return Path(str(found))
