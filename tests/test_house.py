@@ -120,7 +120,7 @@ def test_the_wheel_carries_bundles_and_types_and_needs_no_build_step(tmp_path: P
 
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
     inside = set(zipfile.ZipFile(wheel).namelist())
-    needed = [*bundles(".js"), *bundles(".css"), PACKAGE / "py.typed"]
+    needed = [*bundles(".js"), *bundles(".css"), PACKAGE / "py.typed", PACKAGE / "export" / "grafana_dashboard.json"]
     wanted = {path.relative_to(ROOT).as_posix() for path in needed}
     assert wanted <= inside
     assert not [name for name in inside if name.startswith(("js/", "tests/", "notebooks/"))]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -11,7 +9,7 @@ import pytest
 import yaml
 from export.ended import some_of_everything, test_item
 from export.test_datadog_metrics import DISTRIBUTIONS, SERIES, accepted, body, opened
-from interop.servers import ROOT
+from interop.servers import servers_folder
 from requirements_met import require_or_skip
 from sources.answering import answering
 
@@ -25,8 +23,7 @@ _MODELS = {SERIES: ("v2", "MetricPayload"), DISTRIBUTIONS: ("v1", "DistributionP
 
 
 def schema(version: str, model: str) -> dict[str, Any]:
-    folder = Path(os.environ.get("AGENTTRACE_SERVERS", ROOT / "build" / "servers"))
-    path = folder / "datadog-openapi" / f"{version}.yaml"
+    path = servers_folder() / "datadog-openapi" / f"{version}.yaml"
     require_or_skip(path.exists(), "needs Datadog's OpenAPI: tests/interop/get_servers datadog-openapi")
     whole = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     named: Mapping[str, Any] = whole["components"]["schemas"]

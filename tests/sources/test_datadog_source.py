@@ -24,7 +24,8 @@ KEYS = {"api_key": "env:DD_TEST_API", "app_key": "env:DD_TEST_APP"}
 def series(asked: Asked) -> Answer:
     """Two hosts; one of them is silent every third time."""
     wanted = json.loads(asked.body)["data"]["attributes"]
-    times = list(range(wanted["from"], wanted["to"], wanted["interval"]))
+    step = wanted["interval"]
+    times = list(range(-(-wanted["from"] // step) * step, wanted["to"], step))  # on its own grid
     values = [[(at - START_MS) / 7 for at in times], [None if n % 3 == 0 else n + 0.1 for n, _ in enumerate(times)]]
     tags = [["host:a", "env:prod:eu"], ["host:b"]]
     attributes = {
@@ -74,6 +75,15 @@ def test_a_long_period_is_asked_for_in_parts(stub: Answering) -> None:
     assert len(stub.asked) == 4
     a = frame[frame["host"] == "a"]
     assert [at.value // 1_000_000 for at in a["time"]] == [START_MS + 1000 * n for n in range(3601)]
+
+
+def test_an_odd_start_loses_no_time_between_the_parts(stub: Answering) -> None:
+    start = START + timedelta(milliseconds=400)
+    frame = pull(
+        "datadog", "q", start=start, end=start + timedelta(minutes=60), step=1, store=False, url=stub.url, **KEYS
+    )
+    a = frame[frame["host"] == "a"]
+    assert [at.value // 1_000_000 for at in a["time"]] == [START_MS + 1000 * n for n in range(1, 3601)]
 
 
 @pytest.mark.parametrize(
