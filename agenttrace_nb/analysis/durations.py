@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.spans import Span, Trace
 
 QUANTILES = (0.5, 0.95, 0.99)
-_STEPS = {"agent": SpanKind.AGENT, "tool": SpanKind.TOOL, "model": SpanKind.LLM}
+STEPS = {"agent": SpanKind.AGENT, "tool": SpanKind.TOOL, "model": SpanKind.LLM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def collect(traces: Iterable[Trace], by: str) -> list[Duration]:
     listed = list(traces)
     found = [one for trace in listed for one in _of(trace, by)]
     if not found:
-        known = sorted({*_STEPS, *(name for trace in listed for name in trace.tags)})
+        known = sorted({*STEPS, *(name for trace in listed for name in trace.tags)})
         msg = f"by={by!r}: no trace of {len(listed)} has such a step or tag that ended; there are {', '.join(known)}."
         raise OptionError(msg + did_you_mean(by, known))
     return found
@@ -66,12 +66,12 @@ def collect(traces: Iterable[Trace], by: str) -> list[Duration]:
 
 def _of(trace: Trace, by: str) -> Iterator[Duration]:
     case = trace.tags.get("case") or trace.trace_id
-    if by not in _STEPS:
+    if by not in STEPS:
         if trace.duration_s is not None and (group := trace.tags.get(by)):
             yield Duration(group, case, trace.duration_s, trace.start_ns, trace.trace_id)
         return
     for span in trace.spans:
-        if span.kind is _STEPS[by] and span.duration_s is not None:
+        if span.kind is STEPS[by] and span.duration_s is not None:
             yield Duration(_name(span, by), case, span.duration_s, span.start_ns, trace.trace_id, span.span_id)
 
 

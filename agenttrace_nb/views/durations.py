@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agenttrace_nb.analysis.durations import Duration, QuantileRow, collect, quantile_rows
+from agenttrace_nb.analysis.durations import STEPS, Duration, QuantileRow, collect, quantile_rows
+from agenttrace_nb.analysis.mean_steps import MeanStep, mean_steps
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.spans import NS_PER_S, Trace
 from agenttrace_nb.views import format as fmt
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-_CHARTS = ("groups", "ecdf", "histogram", "over_time")
+_CHARTS = ("groups", "ecdf", "histogram", "over_time", "waterfall")
 
 
 def durations(traces: Any, *, by: str = "arch") -> Durations:
@@ -54,7 +55,7 @@ def durations(traces: Any, *, by: str = "arch") -> Durations:
     if not listed or not all(isinstance(t, Trace) for t in listed):
         msg = "traces must be several traces, such as at.search(...) gives; there is none in what was given"
         raise OptionError(msg)
-    return Durations(by, collect(listed, by))
+    return Durations(by, collect(listed, by), listed)
 
 
 class Durations:
@@ -68,9 +69,10 @@ class Durations:
         Every duration.
     """
 
-    def __init__(self, by: str, found: list[Duration]) -> None:
+    def __init__(self, by: str, found: list[Duration], traces: list[Trace]) -> None:
         self.by = by
         self.found = found
+        self._traces = traces
 
     @cached_property
     def rows(self) -> list[QuantileRow]:
@@ -86,6 +88,32 @@ class Durations:
         frame = pd.DataFrame([{name: getattr(row, name) for name in fields} for row in self.rows])
         return frame.astype(dict.fromkeys(("value", "low", "high"), "Float64")).rename(columns={"group": self.by})
 
+    @cached_property
+    def mean_steps(self) -> pd.DataFrame:
+        """The steps of a mean run, a row for each: what the waterfall draws.
+
+        Columns: the tag (``all runs`` where they are not grouped by one), ``kind``, ``name``, ``agent``, ``nth`` (which
+        of that name in its run), ``runs`` that have it, ``of`` so many, mean ``start_s`` and ``duration_s`` over those.
+        """
+        import pandas as pd
+
+        fields = ("kind", "name", "agent", "nth", "runs", "of", "start_s", "duration_s")
+        listed = [
+            {"group": group, **{name: getattr(step, name) for name in fields}, "kind": step.kind.value}
+            for group, steps in self._mean_runs().items()
+            for step in steps
+        ]
+        return pd.DataFrame(listed, columns=["group", *fields]).rename(columns={"group": self.by})
+
+    def _mean_runs(self) -> dict[str, list[MeanStep]]:
+        if self.by in STEPS:
+            return {"all runs": mean_steps(self._traces)}
+        of: dict[str, list[Trace]] = {row.group: [] for row in self.rows}
+        for trace in self._traces:
+            if (group := trace.tags.get(self.by)) in of:
+                of[group].append(trace)
+        return {group: mean_steps(traces) for group, traces in of.items()}
+
     def slowest(self, n: int = 10) -> pd.DataFrame:
         """Return the slowest ones, with the trace and span to look at."""
         import pandas as pd
@@ -96,7 +124,13 @@ class Durations:
         return frame.rename(columns={"group": self.by})
 
     def chart(self, kind: str = "groups") -> alt.TopLevelMixin:
-        """Return an Altair chart: ``groups`` (quantiles with intervals), ``ecdf``, ``histogram`` or ``over_time``.
+        """Return an Altair chart.
+
+        Parameters
+        ----------
+        kind
+            ``groups`` (quantiles with intervals), ``ecdf``, ``histogram``, ``over_time``, or ``waterfall``: the steps
+            of a mean run, for each value of the tag.
 
         Raises
         ------
@@ -104,12 +138,16 @@ class Durations:
             If there is no such chart.
         """
         from agenttrace_nb.analysis.pictures import as_picture
-        from agenttrace_nb.views import durations_chart
+        from agenttrace_nb.views import durations_chart, waterfall_chart
 
         if kind not in _CHARTS:
             msg = f"chart {kind!r} does not exist; there are {', '.join(_CHARTS)}.{did_you_mean(str(kind), _CHARTS)}"
             raise OptionError(msg)
-        chart: alt.TopLevelMixin = as_picture(getattr(durations_chart, kind)(self))
+        if kind == "waterfall":
+            drawn = waterfall_chart.waterfall(self._mean_runs())
+        else:
+            drawn = getattr(durations_chart, kind)(self)
+        chart: alt.TopLevelMixin = as_picture(drawn)
         return chart
 
     def over_time(self, bins: int = 12) -> list[tuple[datetime, str, QuantileRow]]:

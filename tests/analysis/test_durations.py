@@ -47,10 +47,38 @@ def test_repeated_calls_of_few_cases_have_no_interval() -> None:
     assert table["value"].notna().tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("kind", ["groups", "ecdf", "histogram", "over_time"])
+@pytest.mark.parametrize("kind", ["groups", "ecdf", "histogram", "over_time", "waterfall"])
 def test_charts_are_pictures(kind: str) -> None:
     found = at.durations([run(n, arch) for n in range(40) for arch in ("a", "b")])
     assert found.chart(kind)._repr_mimebundle_()["image/png"][:4] == b"\x89PNG"
+
+
+def test_a_mean_run_sets_the_nth_step_of_a_name_beside_the_nth_of_other_runs() -> None:
+    def one(number: int, *searches: tuple[float, float]) -> Trace:
+        b = Build(trace_id=f"{number:032x}")
+        root = b.add(SpanKind.AGENT, "Desk", 0, 1000, agent="Desk")
+        b.add(SpanKind.TURN, "turn", 0, 1000, root)
+        for start, end in searches:
+            b.add(SpanKind.TOOL, "search", start, end, root, agent="Desk")
+        b.trace.tags["arch"] = "plain"
+        return b.close(1000)
+
+    open_ = one(9, (0, 100))
+    open_.end_ns = None
+    found = at.durations([one(1, (100, 300), (400, 500)), one(2, (200, 300)), open_]).mean_steps
+    told = found[["arch", "name", "nth", "runs", "of", "start_s", "duration_s"]].round(9).values.tolist()
+    assert told == [
+        ["plain", "Desk", 1, 2, 2, 0.0, 1.0], ["plain", "search", 1, 2, 2, 0.15, 0.15],
+        ["plain", "search", 2, 1, 2, 0.4, 0.1],
+    ]  # fmt: skip
+
+
+def test_of_very_many_steps_a_waterfall_shows_those_that_most_runs_have() -> None:
+    drawn = at.durations([run(1, calls=100), run(2, calls=2)]).chart("waterfall").to_dict()
+    values = drawn["data"]["values"]
+    assert len(values) == 30
+    assert sum(v["runs"] == "2 of 2" for v in values) == 4
+    assert "72 rarer steps are left out" in drawn["title"]["subtitle"]
 
 
 def test_the_slowest_lead_to_their_traces() -> None:
@@ -64,6 +92,7 @@ def test_hostile_names_are_only_names() -> None:
     found = at.durations([hostile_run()[1][0]], by="agent")
     assert "\x1b" not in repr(found)
     assert found.chart().to_dict()
+    assert found.chart("waterfall")._repr_mimebundle_()["image/png"][:4] == b"\x89PNG"
 
 
 def test_what_is_wrong_is_named() -> None:
