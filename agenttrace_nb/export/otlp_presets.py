@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from agenttrace_nb.config import did_you_mean
+from agenttrace_nb.export.datadog_metrics import SITES
 from agenttrace_nb.export.http_options import check_protected, check_url, switch
 from agenttrace_nb.secrets import Secret
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_ENDPOINT = "http://localhost:4318"
-DATADOG_SITES = (
-    "datadoghq.com", "us3.datadoghq.com", "us5.datadoghq.com", "datadoghq.eu", "ap1.datadoghq.com", "ap2.datadoghq.com",
-    "ddog-gov.com",
-)  # fmt: skip
 _REALM = re.compile(r"[a-z]{2}\d{1,2}")
 
 Options = dict[str, Any]
@@ -148,10 +145,10 @@ def _grafana_cloud(given: Options) -> Destination:
 
 
 def _datadog(given: Options) -> Destination:
-    site = str(given.get("site", DATADOG_SITES[0])).strip().lower()
-    if site not in DATADOG_SITES:
-        hint = did_you_mean(site, DATADOG_SITES) or " For another one give traces_url and metrics_url."
-        raise ValueError(f"site: {site[:60]!r} is none of {', '.join(DATADOG_SITES)}.{hint}")
+    site = str(given.get("site", SITES[0])).strip().lower()
+    if site not in SITES:
+        hint = did_you_mean(site, SITES) or " For another one give traces_url and metrics_url."
+        raise ValueError(f"site: {site[:60]!r} is none of {', '.join(SITES)}.{hint}")
     made = _signals(f"https://otlp.{site}", headers={"dd-api-key": _joined("", given["token"])}, is_delta=True)
     made.token_option = "token"  # noqa: S105 - the name of an option
     if switch("llmobs", given.get("llmobs", False)):

@@ -9,9 +9,10 @@ import pytest
 import trustme
 
 from agenttrace_nb.config import OptionError
+from agenttrace_nb.export.datadog_metrics import SITES
 from agenttrace_nb.export.handler import Context
 from agenttrace_nb.export.otlp import OtlpHandler
-from agenttrace_nb.export.otlp_presets import DATADOG_SITES, destination
+from agenttrace_nb.export.otlp_presets import destination
 from agenttrace_nb.export.registry import check_options
 from agenttrace_nb.export.splunk_hec import SplunkHecHandler
 from agenttrace_nb.secrets import Secret
@@ -81,7 +82,7 @@ def test_llm_observability_is_asked_for_with_traces_alone() -> None:
     assert destination({"preset": "datadog", "token": SECRET, "llmobs": "off"}).trace_headers == {}
 
 
-@pytest.mark.parametrize("site", DATADOG_SITES)
+@pytest.mark.parametrize("site", SITES)
 def test_every_site_of_datadog_has_an_address(site: str) -> None:
     assert (
         destination({"preset": "datadog", "site": site, "token": SECRET}).traces_url == f"https://otlp.{site}/v1/traces"
