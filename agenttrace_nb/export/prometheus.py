@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.export.handler import API_VERSION, Answer, Sent
+from agenttrace_nb.export.handler import API_VERSION, Answer, Retry, Sent
 from agenttrace_nb.export.metrics import BOUNDS_S, METRICS, MetricBook
 from agenttrace_nb.spans import NS_PER_S
 
@@ -119,6 +120,9 @@ class PrometheusHandler:
     required: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
 
+    _context: Context
+    _wanted: int
+
     def __init__(self) -> None:
         self._book = MetricBook()
         self._server: Any = None
@@ -128,26 +132,22 @@ class PrometheusHandler:
         self.port: int | None = None
 
     def open(self, context: Context) -> None:
-        """Begin to serve."""
-        from prometheus_client import start_http_server
+        """Begin to serve; a port that somebody else has is tried again with each batch.
 
-        wanted = _port(context.options.get("port", 0))
-        registry = registry_of(self._book, context.resource)
-        try:
-            self._server, self._thread = start_http_server(wanted, _LOOPBACK, registry)
-        except OSError as error:
-            msg = (
-                f"port={wanted} cannot be used ({error.strerror}): another kernel or program may have it. "
-                "Leave port out, and a free one is chosen and told"
-            )
-            raise ValueError(msg) from None
-        self.port = self._server.server_port
-        self.where = f"serves http://{_LOOPBACK}:{self.port}/metrics"
-        if folder := context.options.get("discovery"):
-            self._tell(Path(str(folder)).expanduser(), context.resource)
+        Raises
+        ------
+        ValueError
+            If an option has a wrong value, or the port may not be used.
+        """
+        self._context = context
+        self._wanted = _port(context.options.get("port", 0))
+        self._serve()
 
     def export(self, batch: tuple[Item, ...]) -> Answer:
         """Count what ended; Prometheus fetches it in its own time."""
+        if self._server is None and not self._serve():
+            reason = f"port {self._wanted} is in use, by another kernel perhaps, or this one's before it was restarted"
+            return Retry(reason=f"{reason}. Without port a free one is chosen and told")
         self._book.take(batch)
         return Sent()
 
@@ -159,6 +159,24 @@ class PrometheusHandler:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
+
+    def _serve(self) -> bool:
+        from prometheus_client import start_http_server
+
+        resource = self._context.resource
+        try:
+            self._server, self._thread = start_http_server(
+                self._wanted, _LOOPBACK, registry_of(self._book, resource)
+            )  # fmt: skip
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise ValueError(f"port={self._wanted} cannot be used: {error.strerror}") from None
+        self.port = self._server.server_port
+        self.where = f"serves http://{_LOOPBACK}:{self.port}/metrics"
+        if folder := self._context.options.get("discovery"):
+            self._tell(Path(str(folder)).expanduser(), resource)
+        return True
 
     def _tell(self, folder: Path, resource: Mapping[str, str]) -> None:
         instance = resource.get("service.instance.id") or str(self.port)

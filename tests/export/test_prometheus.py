@@ -12,7 +12,8 @@ from export.ended import run, some_of_everything, span
 from interop.servers import prometheus, wait_until
 
 from agenttrace_nb.export import metrics
-from agenttrace_nb.export.handler import Context, Handler, Sent
+from agenttrace_nb.export.contract import HandlerContract
+from agenttrace_nb.export.handler import Context, Handler, Retry, Sent
 from agenttrace_nb.export.metrics import MetricBook
 from agenttrace_nb.export.prometheus import PrometheusHandler
 from agenttrace_nb.spans import SpanKind
@@ -53,8 +54,9 @@ def served(handler: PrometheusHandler, *, openmetrics: bool = False) -> str:
     return answer.text
 
 
-def test_it_keeps_to_the_contract() -> None:
-    assert isinstance(PrometheusHandler(), Handler)
+class TestPrometheus(HandlerContract):
+    def make(self, tmp_path: Path) -> tuple[Handler, dict[str, str]]:
+        return PrometheusHandler(), {"discovery": str(tmp_path / "targets")}
 
 
 @pytest.mark.timeout(180)
@@ -131,9 +133,20 @@ def test_it_serves_this_machine_only(handler: PrometheusHandler) -> None:
     assert handler._server.server_address[0] == "127.0.0.1"
 
 
-def test_a_port_that_is_taken_or_no_port_is_named(handler: PrometheusHandler) -> None:
-    with pytest.raises(ValueError, match=rf"port={handler.port} cannot be used .*Leave port out"):
-        opened(port=handler.port)
+def test_a_port_that_is_taken_is_named_and_used_once_it_is_free() -> None:
+    first = opened()
+    second = opened(port=first.port)  # as after a restart, while the process before is still there
+    answer = second.export((run(),))
+    assert isinstance(answer, Retry)
+    assert answer.reason.startswith(f"port {first.port} is in use")
+    first.close()
+    assert second.export((run(),)) == Sent()
+    assert second.port == first.port
+    assert 'agenttrace_runs_total{arch="triage",status="ok"} 1.0' in served(second)
+    second.close()
+
+
+def test_what_is_no_port_is_named() -> None:
     for wrong in ("http", -1, 65_536, "", 1.5):
         with pytest.raises(ValueError, match="whole number from 1 to 65535"):
             opened(port=wrong)

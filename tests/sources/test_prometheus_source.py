@@ -20,7 +20,9 @@ from agenttrace_nb.export.handler import Context
 from agenttrace_nb.export.prometheus import PrometheusHandler
 from agenttrace_nb.secrets import SecretError
 from agenttrace_nb.sources import SourceError
+from agenttrace_nb.sources.join import join
 from agenttrace_nb.sources.pull import pull
+from agenttrace_nb.spans import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +144,11 @@ def test_exemplars_name_the_traces_behind_values(server: Server) -> None:
     searches = {item.span.trace_id for item in items if item.span and item.span.name == "search"}
     assert set(frame["trace_id"].dropna()) <= searches
     assert set(frame["tool"]) == {"search"}
+    traces = [Trace(trace_id=one, name="t", start_ns=0, end_ns=1, run_id=f"run of {one}") for one in searches]
+    joined = join(frame, traces)
+    exact = joined[joined["joined"] == "trace id"]
+    assert set(exact["run_id"]) == {f"run of {one}" for one in frame["trace_id"].dropna()}
+    assert joined.loc[frame["trace_id"].isna(), "joined"].isna().all()
 
 
 def test_a_query_that_it_does_not_understand_is_named_in_its_words(server: Server) -> None:
