@@ -71,6 +71,8 @@ class OtlpHandler:
         "ca_file": "certificates to trust instead of the system's (PEM)",
         "client_cert": "certificate that this side shows (PEM)",
         "client_key": "its key, if it is in a file of its own (PEM)",
+        "service": "name of the service that the spans are of (default: OTEL_SERVICE_NAME, else agenttrace_nb)",
+        "environment": "where it runs, such as production (deployment.environment.name)",
         "signals": "what to send: traces (default), metrics or traces,metrics",
         "convention": "names of attributes: genai (default) or openinference",
         "turns": "the SDK's turns: fold (default), drop or keep",
@@ -81,7 +83,8 @@ class OtlpHandler:
     _to: Destination
     _post: Poster
     _lineage: Lineage
-    _context: Context
+    _content: Content
+    _resource: dict[str, str]
     _convention: str
     _signals: frozenset[str]
     _book: MetricBook
@@ -107,7 +110,12 @@ class OtlpHandler:
             If an option has a wrong value; the text names it.
         """
         options = context.options
-        self._context = context
+        given = {"service.name": options.get("service"), "deployment.environment.name": options.get("environment")}
+        self._resource = {
+            **context.resource,
+            **{name: str(value) for name, value in given.items() if value is not None},
+        }
+        self._content = context.content
         self._to = destination(options)
         self._convention = _choice("convention", options.get("convention", "genai"), tuple(_CONVENTIONS))
         self._signals = _signals(options.get("signals", "traces"), self._to)
@@ -136,14 +144,14 @@ class OtlpHandler:
         if span is None or place is None:
             return None
         to_otel, _ = _CONVENTIONS[self._convention]
-        return to_otel(item, span, place, Content(self._context.content))
+        return to_otel(item, span, place, self._content)
 
     def _send_traces(self, batch: tuple[Item, ...]) -> Answer:
         spans = [made for item in batch if (made := self._mapped(item)) is not None]
         if not spans:
             return Sent()
         _, schema_url = _CONVENTIONS[self._convention]
-        body = encode_spans(spans, self._context.resource, schema_url=schema_url)
+        body = encode_spans(spans, self._resource, schema_url=schema_url)
         reply = self._post.post(str(self._to.traces_url), body, _CONTENT_TYPE | self._to.trace_headers)
         if not isinstance(reply, Reply):
             return reply
@@ -158,7 +166,7 @@ class OtlpHandler:
         from agenttrace_nb.export.otlp_metrics import encode_metrics
 
         sent = new if self._to.is_delta else now
-        body = encode_metrics(sent, self._context.resource, is_delta=self._to.is_delta)
+        body = encode_metrics(sent, self._resource, is_delta=self._to.is_delta)
         reply = self._post.post(str(self._to.metrics_url), body, _CONTENT_TYPE)
         if not isinstance(reply, Reply):
             return reply

@@ -242,6 +242,21 @@ async def test_a_failed_tool_tells_its_error(receiver: Receiver, tmp_path: Path)
     assert attributes_of(event)["exception.message"] == failed.status.message != ""
 
 
+def test_service_and_environment_are_those_of_the_process_unless_they_are_given(receiver: Receiver) -> None:
+    for options in ({}, {"service": "travel desk", "environment": "dev"}):
+        handler = opened(endpoint=receiver.url, **options)
+        handler.export((Item(moment=Moment.TEST, event_id="test:1"),))
+        handler.close()
+    found = []
+    for request in receiver.requests:
+        (of_process,) = ExportTraceServiceRequest.FromString(request.body).resource_spans
+        found.append(attributes_of(of_process.resource))
+    assert found == [
+        {"service.name": "agents", "service.instance.id": "journal-1"},
+        {"service.name": "travel desk", "service.instance.id": "journal-1", "deployment.environment.name": "dev"},
+    ]
+
+
 def test_a_test_item_arrives_marked(receiver: Receiver) -> None:
     handler = opened(endpoint=receiver.url)
     assert handler.export((Item(moment=Moment.TEST, event_id="test:1"),)) == Sent()
