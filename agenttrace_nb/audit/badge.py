@@ -87,7 +87,7 @@ def badge_of(traces: Sequence[Trace], *, compare: bool = False, folder: Path | N
 def _badge(log: AuditLog, traces: Sequence[Trace], *, compare: bool) -> Badge:
     indices = {}
     for trace in traces:
-        sealed = log.vault.of_kind("run", "amend", trace=trace.trace_id)
+        sealed = log.of_trace(trace.trace_id, "run", "amend")
         if not sealed:
             return Badge(
                 NOT_SEALED, "The audit log is on, and has no entry of this run: it is not sealed yet, or never."

@@ -189,7 +189,7 @@ def contents_of(log: AuditLog, trace: str) -> list[int]:
     AuditError
         If the trace is not sealed.
     """
-    entries = log.vault.of_kind(*CONTENTS, trace=trace)
+    entries = log.of_trace(trace, *CONTENTS)
     if not entries:
         msg = f"there is no sealed trace {trace!r}; at.audit.find() lists what there is"
         raise AuditError(msg)
@@ -200,7 +200,7 @@ def contents_of(log: AuditLog, trace: str) -> list[int]:
 def authorities(log: AuditLog, trace: str) -> dict[int, list[tuple[int, list[str]]]]:
     """Return what was erased of a trace: by entry, which entries say so, and which components (none: all)."""
     found: dict[int, list[tuple[int, list[str]]]] = {}
-    for by in log.vault.of_kind("erase", "retain-expire", trace=trace):
+    for by in log.of_trace(trace, "erase", "retain-expire"):
         said = log.statement(by).predicate
         for index in said["targets"]:
             found.setdefault(index, []).append((by, said["paths"]))

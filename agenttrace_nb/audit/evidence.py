@@ -97,7 +97,7 @@ def export(
 
 
 def _last(log: AuditLog, trace: str) -> int:
-    whole = log.vault.of_kind("run", "amend", trace=trace)
+    whole = log.of_trace(trace, "run", "amend")
     if not whole:
         msg = f"there is no sealed trace {trace!r}; at.audit.find() lists what there is"
         raise AuditError(msg)
@@ -107,7 +107,7 @@ def _last(log: AuditLog, trace: str) -> int:
 def _beside(log: AuditLog, trace: str) -> list[int]:
     """Return the other entries of a trace: its opening, what it was before, ratings, holds, what was erased of it."""
     kinds = ("run-open", "run", "amend", "feedback", "legal-hold", "erase", "retain-expire")
-    return [index for index in log.vault.of_kind(*kinds, trace=trace) if index != _last(log, trace)]
+    return [index for index in log.of_trace(trace, *kinds) if index != _last(log, trace)]
 
 
 def _shared(log: AuditLog) -> dict[str, bytes]:

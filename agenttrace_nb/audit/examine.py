@@ -181,11 +181,18 @@ class Examination:
         """Check what is derived: tables that only make the vault quick to use must say what the entries say."""
         db, find = self._vault.db, self.report.find
         if self._vault.epochs() != self._epochs:
-            find("the table of epochs is not what the entries say")
+            find("the vault's table of key epochs is not what the entries say: it was edited")
         expected = {row: index for index, row in self._sources()}
         stored = {Source(*row[:4]): row[4] for row in db.execute("SELECT journal, kind, trace, seq, i FROM source")}
         if stored != expected:
-            find("the table of sources is not what the entries say")
+            changed = {source.trace for source, _ in stored.items() ^ expected.items()}
+            about = f" of {min(map(str, changed)) or 'the log'}" + (
+                f" and {len(changed) - 1} more" * (len(changed) > 1)
+            )
+            find(
+                f"the vault's index (its table 'source') is not what the entries say, in rows{about}: it was edited. "
+                "The entries are judged by themselves; `show` and `find` are not to be trusted before it is restored"
+            )
         wanted = {s.index for s in self._statements if s is not None and s.predicate.get("components")}
         if {row[0] for row in db.execute("SELECT i FROM content")} != wanted:
             find("contents are missing, or there are some that belong to no entry")

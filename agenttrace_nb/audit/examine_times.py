@@ -79,18 +79,18 @@ def _beat(life: _Life, statement: Statement) -> None:
 def _silence(journal: str, first: Statement, second: Statement) -> str:
     return (
         f"silence of {span(-_s(second, first))}, {_told(first)} to {_told(second)} (entries {first.index} and "
-        f"{second.index}): what seals {journal} gave no sign of life. It was stopped, or the machine slept; what was "
-        "recorded meanwhile was sealed later, or not at all"
+        f"{second.index}): the sealing of {journal} gave no sign of life. It was stopped, or the machine slept; what "
+        "was recorded meanwhile was sealed later, or not at all"
     )
 
 
 def _still(journal: str, life: _Life, last: Statement, now: dt.datetime) -> str:
     ago_s = (now - _at(last)).total_seconds()
     if ago_s <= _LATE * life.every_s:
-        return f"what seals {journal} is alive: last sign {_told(last)}, {_ago(ago_s)} (entry {last.index})"
+        return f"the sealing of {journal} is alive: last sign {_told(last)}, {_ago(ago_s)} (entry {last.index})"
     return (
-        f"what seals {journal} was last alive {_told(last)}, {_ago(ago_s)} (entry {last.index}), and never said that "
-        "it ended: it was killed, or the machine went down. `agenttrace-nb recover` seals what is left"
+        f"the sealing of {journal} was last alive {_told(last)}, {_ago(ago_s)} (entry {last.index}), and never said "
+        "that it ended: it was killed, or the machine went down. `agenttrace-nb recover` seals what is left"
     )
 
 

@@ -72,7 +72,12 @@ def compare(report: Report, log: AuditLog, uri: str) -> None:
         If MLflow does not answer.
     """
     by_sql = "://" in uri and not uri.startswith(("http:", "https:"))
-    compared, latest, said = 0, _latest(log), _said(log)
+    compared, said = 0, _said(log)
+    try:
+        latest = _latest(log)
+    except AuditError as error:
+        report.find(f"MLflow was not compared: {error}")
+        return
     try:
         for trace_id, index in latest.items():
             try:
@@ -123,7 +128,7 @@ class _Sealed:
 
 def _compare_feedback(report: Report, log: AuditLog, uri: str, trace_id: str) -> None:
     kept = stored.stored_feedback(uri, trace_id)
-    for index in log.vault.of_kind("feedback", trace=trace_id):
+    for index in log.of_trace(trace_id, "feedback"):
         for part in log.read(index) or ():
             said = original(parse(part.data))
             now = kept.pop(str(said["key"]), None)
@@ -135,14 +140,14 @@ def _compare_feedback(report: Report, log: AuditLog, uri: str, trace_id: str) ->
             if now != expected:
                 changed = [] if now is None else [name for name in expected if now.get(name) != expected[name]]
                 what = f"{' and '.join(changed)} changed" if changed else "gone, or not there yet"
-                report.find(f"MLflow: the {said['name']} of entry {index}: {what}", trace_id=trace_id)
+                report.find_in_mlflow(f"the {said['name']} of entry {index}: {what}", trace_id)
     if kept:
         report.notes.append(f"{len(kept)} ratings or reports of trace {trace_id} in MLflow are not sealed")
 
 
 def _latest(log: AuditLog) -> dict[str, int]:
     """Return the last entry that seals each trace as a whole."""
-    return {trace: log.vault.of_kind("run", "amend", trace=trace)[-1] for trace in log.vault.traces("run", "amend")}
+    return {trace: log.of_trace(trace, "run", "amend")[-1] for trace in log.vault.traces("run", "amend")}
 
 
 def _said(log: AuditLog) -> dict[str, dict[str, str]]:
@@ -170,11 +175,11 @@ def _compare_one(
     head, records = found
     kept = {record.span_id: record for record in records}
     for what in _differences(sealed_trace, kept):
-        report.find(f"MLflow: {what}", trace_id=trace_id)
+        report.find_in_mlflow(f"{what}", trace_id)
     if "attributes" not in sealed_trace.gone_of(0):
         _compare_head(report, head, sealed[0], said)
     for what in rows_differ(uri, sealed, sealed_trace.gone_of) if by_sql else ():
-        report.find(f"MLflow: {what}", trace_id=trace_id)
+        report.find_in_mlflow(f"{what}", trace_id)
     left = [
         f"span/{place}/{side}"
         for place, record in enumerate(sealed)
@@ -195,15 +200,13 @@ def _compare_head(report: Report, head: TraceHead, root: SpanRecord, said: dict[
         ("user", head.user, root.get(names.USER_ID)),
     ):
         if now != before:
-            report.find(f"MLflow: {what} is {now!r}, sealed as {before!r}", trace_id=trace_id)
+            report.find_in_mlflow(f"{what} is {now!r}, sealed as {before!r}", trace_id)
     expected = _tags(root)
     later = said.get(expected.get(names.RUN_KEY, ""), {})
     given = {k: v for k, v in head.tags.items() if not k.startswith("mlflow.")}
     for key in sorted(given.keys() | expected.keys()):
         if given.get(key) not in (expected.get(key), later.get(key)) or (key in expected and key not in given):
-            report.find(
-                f"MLflow: tag {key!r} is {given.get(key)!r}, sealed as {expected.get(key)!r}", trace_id=trace_id
-            )
+            report.find_in_mlflow(f"tag {key!r} is {given.get(key)!r}, sealed as {expected.get(key)!r}", trace_id)
 
 
 def _say_missing(report: Report, uri: str, sealed: _Sealed) -> None:
@@ -212,7 +215,7 @@ def _say_missing(report: Report, uri: str, sealed: _Sealed) -> None:
         what = f"it was recorded into {sealed.uri}, and is not in the MLflow that was given: compare it there"
         report.findings.append(Finding(Verdict.INCOMPLETE, what, trace_id=trace_id))
     else:
-        report.find("MLflow has no rows of it any more; `show` gives it from the vault", trace_id=trace_id)
+        report.find_in_mlflow("it has no rows of this trace any more", trace_id)
 
 
 def _tags(root: SpanRecord) -> dict[str, str]:

@@ -197,6 +197,24 @@ class AuditLog:
             msg = f"entry {index} is missing or was changed; run `agenttrace-nb audit verify`"
             raise AuditError(msg) from error
 
+    def of_trace(self, trace: str, *kinds: str) -> list[int]:
+        """Return the entries of a trace that are found by these kinds, in order.
+
+        Raises
+        ------
+        AuditError
+            If the vault's index names an entry that is of another trace: somebody has edited it.
+        """
+        found = self.vault.of_kind(*kinds, trace=trace)
+        for index in found:
+            if self.statement(index).predicate.get("traceId") != trace:
+                msg = (
+                    f"the vault's index names entry {index} for trace {trace}, and that entry is of another trace: the "
+                    "index was edited. Run `agenttrace-nb audit verify`"
+                )
+                raise AuditError(msg)
+        return found
+
     def keep_pin(self, kind: str, size: int, data: bytes) -> None:
         """Keep a time stamp or a cosignature in the vault, with an entry that commits to it."""
         at = now_text()

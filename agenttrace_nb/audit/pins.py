@@ -34,11 +34,14 @@ class Pin:
         The signed note; ``None`` where only the line was kept, as it is printed below a cell.
     kind
         Where it comes from, in words.
+    outside
+        Whether somebody who can change the log cannot change it.
     """
 
     checkpoint: Checkpoint
     note: str | None = None
     kind: str = "a checkpoint that was kept"
+    outside: bool = True
 
     @classmethod
     def of(cls, given: str | Path | Pin) -> Pin:
@@ -88,6 +91,12 @@ def check_pins(report: Report, tree: Tree, pins: Iterable[Pin], verifier: Verifi
     for pin in pins:
         if (finding := _contradiction(report, tree, pin, verifier)) is not None:
             report.findings.append(finding)
+            continue
+        if not pin.outside:
+            report.notes.append(
+                f"{pin.kind} agrees at {pin.checkpoint.size} entries; it is no pin: it lies beside the vault, and who "
+                "changes one can change the other. Give the remote that it is pushed to"
+            )
             continue
         report.pins.append(f"{pin.kind}: {pin.checkpoint.size} entries")
         report.last_pin = max(report.last_pin or 0, pin.checkpoint.size)

@@ -50,12 +50,15 @@ class Finding:
         The entry, where it is about one.
     trace_id
         The trace, where it is about one.
+    in_mlflow
+        Whether it is about MLflow's rows, and not about the log.
     """
 
     verdict: Verdict
     what: str
     index: int | None = None
     trace_id: str | None = None
+    in_mlflow: bool = False
 
     def __str__(self) -> str:
         """Return it in one line."""
@@ -128,6 +131,10 @@ class Report:
         """Add a finding of tampering."""
         self.findings.append(Finding(Verdict.INVALID, what, index, trace_id))
 
+    def find_in_mlflow(self, what: str, trace_id: str) -> None:
+        """Add a finding of tampering with MLflow's rows."""
+        self.findings.append(Finding(Verdict.INVALID, f"MLflow: {what}", trace_id=trace_id, in_mlflow=True))
+
     def to_json(self) -> str:
         """Return everything as JSON."""
         known = asdict(self)
@@ -142,7 +149,7 @@ class Report:
 
     def _lines(self) -> list[str]:
         lines = [f"{self.verdict.value}: audit log {self.origin}, {self.entries} entries, level {self.level}"]
-        lines += [f"  {_MEANING[self.verdict]}"]
+        lines += [f"  {self._meaning()}"]
         lines += [f"  last entry {self.last_entry}"] if self.last_entry else []
         lines += ["Checked:"] + [f"  {count:>8}  {what}" for what, count in self.checks.items()]
         lines += ["Trusted:", f"  the anchor {self.anchor_from}"]
@@ -154,9 +161,25 @@ class Report:
             lines += [f"  {finding}" for finding in self.findings[:_MOST_SHOWN]]
             if len(self.findings) > _MOST_SHOWN:
                 lines += [f"  and {len(self.findings) - _MOST_SHOWN} more; to_json() has all"]
+            lines += [f"Next: {self._next()}"]
         if self.notes:
             lines += ["Also:"] + [f"  {note}" for note in self.notes]
         return [*lines, "Not proven:", *(f"  {limit}" for limit in (*NOT_PROVEN, *self.not_seen))]
+
+    def _only_mlflow(self) -> bool:
+        return bool(self.findings) and all(finding.in_mlflow for finding in self.findings)
+
+    def _meaning(self) -> str:
+        if self._only_mlflow():
+            return "The log itself is sound. Rows in MLflow are not what was sealed."
+        return _MEANING[self.verdict]
+
+    def _next(self) -> str:
+        if self._only_mlflow():
+            return "at.audit.show(trace) gives what was sealed; at.audit.export(...) makes evidence of it."
+        first = min((f.index for f in self.findings if f.index is not None), default=None)
+        place = "" if first is None else f"The first entry that is wrong is {first}. "
+        return place + _NEXT[self.verdict]
 
     def to_html(self) -> str:
         """Return it as a page that needs nothing else."""
@@ -175,4 +198,10 @@ _MEANING = {
     Verdict.INCOMPLETE: "What could be read is sound, but not everything could.",
     Verdict.UNANCHORED: "Sound in itself. Whoever holds its keys could have rewritten it: pin checkpoints outside.",
     Verdict.PINNED: "Sound, and it continues what was pinned outside.",
+}
+
+_NEXT = {
+    Verdict.INVALID: "Copy the log's folder as it is before anything else, then compare it with a backup or a remote.",
+    Verdict.DIVERGED: "Copy the log's folder and the pin before anything else; ask who held the keys since the pin.",
+    Verdict.INCOMPLETE: "Put back what is missing (keys, MLflow), or name it in what you conclude, and verify again.",
 }

@@ -10,6 +10,7 @@ import contextlib
 import io
 import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.log import AuditLog
@@ -21,8 +22,6 @@ from agenttrace_nb.audit.sshsig import allowed_signers, ssh_signature
 from agenttrace_nb.audit.tiles import WIDTH, bundles, hash_tiles
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dulwich.repo import Repo
 
 FOLDER = "repository.git"
@@ -89,7 +88,8 @@ def pin_of(remote: str) -> Pin:
             head = client.fetch(path, copy).refs[BRANCH]
             _, blob = _file(copy, head, b"checkpoint")
             text = blob.decode("utf-8")
-            return Pin(Checkpoint.parse(Note.parse(text).text), text, f"the git repository {remote}")
+            outside = not (Path(remote).parent / "log.db").exists()
+            return Pin(Checkpoint.parse(Note.parse(text).text), text, f"the git repository {remote}", outside)
     except (NoteError, KeyError) as error:
         msg = f"{remote} holds no branch 'audit' with a checkpoint ({error})"
         raise AuditError(msg) from error

@@ -180,10 +180,9 @@ def show(trace_id: str, *, folder: Path | None = None) -> SealedTrace:
     """
     wanted = trace_id.removeprefix("tr-")
     with contextlib.closing(AuditLog(folder, read_only=True)) as log:
-        entries = log.vault.of_trace(wanted)
-        whole = [index for index, kind in entries if kind in ("run", "amend")]
+        whole = log.of_trace(wanted, "run", "amend")
         if not whole:
-            opened = " It was opened, and never closed." if entries else ""
+            opened = " It was opened, and never closed." if log.of_trace(wanted, "run-open") else ""
             msg = f"there is no sealed trace {trace_id!r}.{opened} at.audit.find() lists what there is"
             raise AuditError(msg)
         parts = log.read(whole[-1])
@@ -208,7 +207,7 @@ def _why_gone(log: AuditLog, trace: str, index: int) -> str:
 
 def said_of(log: AuditLog, trace: str) -> Iterator[Said]:
     """Yield what was said of a trace and was not erased, oldest entry first."""
-    for index in log.vault.of_kind("feedback", trace=trace):
+    for index in log.of_trace(trace, "feedback"):
         for part in log.read(index) or ():
             said = canon.original(canon.parse(part.data))
             yield Said(
@@ -250,10 +249,8 @@ def find(
     """
     found = []
     with contextlib.closing(AuditLog(folder, read_only=True)) as log:
-        rows = log.vault.db.execute(
-            "SELECT trace, max(i) FROM source WHERE kind IN ('run', 'amend') GROUP BY trace ORDER BY 2"
-        ).fetchall()
-        for trace_id, index in rows:
+        for trace_id in log.vault.traces("run", "amend"):
+            index = log.of_trace(trace_id, "run", "amend")[-1]
             statement = log.statement(index)
             sealed_at = dt.datetime.fromisoformat(str(statement.predicate["sealedAt"]))
             if (since and sealed_at < _aware(since)) or (until and sealed_at >= _aware(until)):

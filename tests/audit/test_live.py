@@ -128,7 +128,7 @@ def test_rows_gone_or_put_in_are_found(sealed: AuditLog, uri: str) -> None:
         db.execute("DELETE FROM trace_info")
     report = verify(folder=sealed.folder, live=uri)
     assert report.verdict is Verdict.INVALID
-    assert "no rows of it any more" in str(report)
+    assert "no rows of this trace any more" in str(report)
 
 
 @pytest.mark.slow

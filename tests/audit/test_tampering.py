@@ -12,10 +12,14 @@ import pytest
 from audit.logs import new_log, run_draft
 
 from agenttrace_nb.audit.envelope import Envelope
+from agenttrace_nb.audit.erase import erase
+from agenttrace_nb.audit.evidence import export
 from agenttrace_nb.audit.examine import Examination
 from agenttrace_nb.audit.log import AuditLog, known_anchor
 from agenttrace_nb.audit.note import Note
+from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.report import Verdict
+from agenttrace_nb.audit.retrieve import find, show
 from agenttrace_nb.audit.vault import Vault
 from agenttrace_nb.audit.verify import verify
 
@@ -275,3 +279,25 @@ def test_a_hostile_text_in_a_finding_stays_text(copy: Path) -> None:
     assert "<script>" not in report.to_html()
     assert "&lt;script&gt;" in report.to_html()
     assert '"verdict": "INVALID"' in report.to_json()
+
+
+def test_an_index_that_names_another_trace_deceives_nobody(copy: Path, tmp_path: Path) -> None:
+    one, two = run_draft(0).source.trace, run_draft(1).source.trace
+    attacked(copy, (f"UPDATE source SET i = (SELECT i FROM source WHERE trace = '{two}') WHERE trace = ?", (one,)))
+    for asked in (
+        lambda: show(one, folder=copy),
+        lambda: find("secret", folder=copy),
+        lambda: export(one, tmp_path / "e.zip", folder=copy),
+        lambda: erase(one, reason="r", approver="a", folder=copy),
+    ):
+        with pytest.raises(AuditError, match="that entry is of another trace: the index was edited"):
+            asked()
+    report = verify(folder=copy)
+    assert report.verdict is Verdict.INVALID
+    assert f"in rows of {one}: it was edited" in str(report)
+
+
+def test_the_report_says_where_to_begin(copy: Path) -> None:
+    attacked(copy, "UPDATE content SET ciphertext = x'00' WHERE i IN (2, 3)")
+    report = str(verify(folder=copy))
+    assert "Next: The first entry that is wrong is 2. Copy the log's folder" in report
