@@ -16,16 +16,20 @@ from agenttrace_nb.export.handler import API_VERSION, Sent
 
 class Lines:
     """A plugin of ten lines, as in the documentation."""
+
     api_version = API_VERSION
     options = {"path": "Where to."}
     required = frozenset({"path"})
     secrets = frozenset()
+
     def open(self, context):
         self.path = context.options["path"]
+
     def export(self, batch):
         with open(self.path, "a") as file:
             file.writelines(f"{item.event_id}\\n" for item in batch)
         return Sent()
+
     def close(self):
         pass
 

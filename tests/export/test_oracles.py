@@ -1,7 +1,7 @@
 """The same runs under the official instrumentations and under ours: equal but for the differences that are listed.
 
 OpenTelemetry's own instrumentation of the Agents SDK and OpenInference's play the same scenarios in an environment of
-their own (``tests/interop/get_servers oracles``). What differs, and why, is in ``docs/export.md``.
+their own (``tests/interop/get_servers oracles``). What differs, and why, is in ``docs/semantic-conventions.md``.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ ARGUED = {
     "llm.token_count.prompt_details.cache_write": "not recorded",
     "graph.node.parent_id": "not told: the handoffs beside it say who handed over",
 }
-"""Attributes that differ. They are listed in ``docs/export.md``."""
+"""Attributes that differ. They are listed in ``docs/semantic-conventions.md``."""
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
