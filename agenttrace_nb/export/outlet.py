@@ -119,17 +119,22 @@ class Outlet:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                if not self._step():
+                if not self._safe_step():
                     self._wake.wait(self._pause_s())
                     self._wake.clear()
-        except Exception:
-            _log.exception("export %s", self.settings.name)
         finally:
             self.sender.close()
             for feed in self._feeds.values():
                 self._save(feed)
                 feed.close()
             self._feeds.clear()
+
+    def _safe_step(self) -> bool:
+        try:
+            return self._step()
+        except Exception as error:
+            self._report(f"{type(error).__name__}: {error}")
+            return False
 
     def _pause_s(self) -> float:
         pause = BUSY_S if self._waiting or any(feed.is_busy() for feed in self._feeds.values()) else IDLE_S
@@ -144,6 +149,7 @@ class Outlet:
             return False
         if self.journal not in self._feeds:
             self._follow(self.journal)
+        self.sender.open()  # at once: some targets fetch, and a wrong option is told before the first run
         more = [self._read(feed) for feed in list(self._feeds.values())]
         sent = self._send_due()
         self._waiting = any(feed.waiting() for feed in self._feeds.values())

@@ -240,7 +240,8 @@ class Sender:
             self.standing = Standing(success_ns=time.time_ns())
             self._said.clear()
         self.patience.succeeded()
-        self._largest = min(BATCH_ITEMS, self._largest * 2)
+        # Slowly, or every other batch would be too large for a target that takes little.
+        self._largest = min(BATCH_ITEMS, self._largest + max(1, self._largest // 8))
 
     def _failed(self, reason: str, after_s: float | None) -> None:
         was_broken = self.patience.is_broken

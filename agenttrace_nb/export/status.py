@@ -91,6 +91,7 @@ def statuses(folder: Path | None = None) -> list[HandlerStatus]:
     found = [HandlerStatus(settings=settings) for settings in handlers.values()]
     for path in sorted(folder.glob(f"*{SUFFIX}")) if found else ():
         hanging = _hanging(path)
+        hanging |= {name for name, outlet in functions.outlets().items() if outlet.hangs_for_s()}
         for status in found:
             if status.settings.type != functions.TYPE or functions.follows(path):
                 _add(status, path, hanging)

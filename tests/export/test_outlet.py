@@ -138,6 +138,7 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(journal):
     with running(journal.path, handler) as outlet:
         wait_for(lambda: settled(outlet, 101))
     assert sizes[:4] == [101, 50, 25, 12]
+    assert sum(size > 20 for size in sizes) <= 4, sizes  # it does not try what is too large again and again
     assert sorted(handler.ids) == sorted(expected | {"run:run"})
 
 
@@ -224,6 +225,32 @@ def test_a_handler_that_answers_with_something_else_loses_nothing(journal, retur
         wait_for(lambda: outlet.sender.standing.refused)
         assert law_holds(outlet, 11)
     assert "it must return Sent()" in said[0]
+
+
+def test_a_wrong_option_is_told_before_anything_is_recorded(journal):
+    class Closed(Remembering):
+        def open(self, context):
+            raise ValueError("endpoint='x' is no address")
+
+    said: list[str] = []
+    with running(journal.path, Closed(), said):
+        wait_for(lambda: said)
+
+
+def test_an_error_of_our_own_does_not_end_the_thread(journal, monkeypatch):
+    left = [3]
+    real = outlets.Feed.read
+
+    def read(feed: Any) -> bool:
+        if left[0]:
+            left[0] -= 1
+            raise ZeroDivisionError
+        return real(feed)
+
+    monkeypatch.setattr(outlets.Feed, "read", read)
+    record(journal, traces=1, spans=10)
+    with running(journal.path, Remembering()) as outlet:
+        wait_for(lambda: settled(outlet, 11))
 
 
 @pytest.mark.parametrize("error", [ValueError("endpoint='x' is no address"), RuntimeError("no library"), SystemExit(3)])

@@ -137,7 +137,7 @@ def test_a_token_that_is_set_later_brings_a_handler_on(journal, said, monkeypatc
         record(journal, traces=1, spans=2)
         wait_for(lambda: said)
         assert "token: the environment variable TOKEN_FOR_TESTS is not set" in said[0]
-        assert status("splunk-hec").state == "stopped"
+        wait_for(lambda: status("splunk-hec").state == "stopped")
         receiver.answer(TAKEN)
         monkeypatch.setenv("TOKEN_FOR_TESTS", "invented")
         control.begin()
