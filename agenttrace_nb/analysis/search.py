@@ -11,7 +11,7 @@ from agenttrace_nb.analysis.trace_set import TraceSet
 from agenttrace_nb.mlflow_store import reader, target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agenttrace_nb.spans import Trace
 
@@ -118,6 +118,21 @@ def search(
     )
     found = reader.read(_uri(), query)
     return TraceSet(found.traces, success=found.success, truncated=found.truncated)
+
+
+def stored(trace_ids: Iterable[str]) -> TraceSet:
+    """Return traces by their ids: those that are in MLflow.
+
+    Raises
+    ------
+    ConnectionError
+        If the tracking server does not answer.
+    """
+    wanted = list(trace_ids)
+    if not wanted:
+        return TraceSet([])
+    found = reader.read_known(_uri(), wanted)
+    return TraceSet(found.traces, success=found.success)
 
 
 def _uri() -> str:

@@ -79,6 +79,11 @@ class TraceSet:
         """Return what was said of a trace's run: ``None`` where nothing was."""
         return self._success.get(trace.run_id or "")
 
+    def only(self, trace_ids: Iterable[str]) -> TraceSet:
+        """Return those of the traces that have these ids, in the order of the ids."""
+        by_id = {trace.trace_id: trace for trace in self._traces}
+        return TraceSet([by_id[one] for one in trace_ids if one in by_id], success=self._success)
+
     def traces(self) -> pd.DataFrame:
         """Return one row for each trace.
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.comparison import compare_runs
 from agenttrace_nb.analysis.comparison.metrics import DEFAULT
 from agenttrace_nb.analysis.comparison.words import word_of
+from agenttrace_nb.analysis.search import stored
+from agenttrace_nb.analysis.trace_set import TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.views import comparison_text
 from agenttrace_nb.views.comparison_cases import case_records
+from agenttrace_nb.views.comparison_runs import cases_of, trace_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.analysis.comparison import Findings, Verdict
 
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _TYPES = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
 _CHARTS = ("forest", "ecdf", "pareto", "cases")
 
@@ -99,7 +104,9 @@ def compare(
     found = compare_runs(
         traces, by=by, metrics=metrics, case=case, baseline=baseline, margin=margin, alpha=alpha, power=power
     )
-    return Comparison(found)
+    if isinstance(traces, (list, tuple)):  # of traces: of anything else there is no comparison
+        traces = TraceSet(traces)
+    return Comparison(found, traces)
 
 
 class Comparison:
@@ -111,8 +118,9 @@ class Comparison:
         Everything, as data.
     """
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, given: Any = None) -> None:
         self.findings = findings
+        self._given = given
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -183,6 +191,28 @@ class Comparison:
             raise OptionError(msg)
         columns = ("case", "a", "b", "difference", "winner", "traces_a", "traces_b")
         return _frame(case_records(self.findings, pair_of(self.findings, wanted, a, b)), columns)
+
+    def runs(self, case: str) -> TraceSet:
+        """Return the runs of a case, of all groups; in a notebook they show themselves as a list to open them from.
+
+        Raises
+        ------
+        OptionError
+            If there is no such case, or a frame was compared whose traces are not in MLflow.
+        """
+        known = cases_of(self.findings)
+        if case not in known:
+            some = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")  # noqa: PLR2004 - as many as are shown
+            msg = f"case={case!r} was not compared; there are {some or 'none'}.{did_you_mean(str(case), known)}"
+            raise OptionError(msg)
+        ids = trace_ids(self.findings, case)
+        if isinstance(self._given, TraceSet):
+            return self._given.only(ids)
+        found = stored(one for one in ids if _TRACE_ID.fullmatch(one))
+        if not len(found):
+            msg = f"the runs of case {case!r} are not in MLflow: a frame was compared that tells no trace ids of it"
+            raise OptionError(msg)
+        return found
 
     def chart(
         self, kind: str = "forest", *, metric: str | None = None, a: str | None = None, b: str | None = None

@@ -54,7 +54,8 @@ def case_rows(findings: Findings, pair: Pair) -> Sheet:
     ]  # fmt: skip
     title = f"{name(metric.label)}, {name(pair.b)} against {name(pair.a)}"
     a, b = name(pair.a), name(pair.b)
-    return Sheet(title, ["case", "winner", a, b, f"traces of {a}", f"traces of {b}"], rows, 2)
+    heads = ["case", "winner", a, b, f"traces of {a}", f"traces of {b}"]
+    return Sheet(title, heads, rows, 2, keys=[row["case"] for row in records[:LISTED]])
 
 
 def _ids(traces: list[str]) -> str:

@@ -10,6 +10,7 @@ from agenttrace_nb.config import OptionError
 from agenttrace_nb.views import comparison_charts as charts
 from agenttrace_nb.views.chart_style import svg
 from agenttrace_nb.views.comparison_cases import case_rows
+from agenttrace_nb.views.comparison_runs import CasePlaces
 from agenttrace_nb.views.comparison_words import headline, how_to_read, name, sheets, tail_sheet
 from agenttrace_nb.views.plain_page import plain_page, write
 from agenttrace_nb.views.safe_text import escaped
@@ -49,6 +50,7 @@ _STYLE = (
         for kind, (light, dark) in _COLOURS.items()
     )
     + f"{_OURS} ul{{margin:2px 0 6px;padding-left:18px}}{_OURS} small{{opacity:.75}}"
+    f"{_OURS} a{{color:inherit;text-underline-offset:3px}}"
     f"{_OURS} summary{{cursor:pointer}}{_OURS} figure{{margin:14px 0;overflow-x:auto}}{_OURS} img{{max-width:none}}"
 )
 _PICTURED_PAIRS = 12
@@ -108,12 +110,16 @@ def _decided(findings: Findings) -> str:
     return f"<ul>{''.join(lines)}</ul>"
 
 
-def _table(sheet: Sheet) -> str:
+def _table(sheet: Sheet, link: Callable[[str], str | None] = lambda _: None) -> str:
     heads = "".join(f"<th{_side(sheet, i)}>{escaped(head)}</th>" for i, head in enumerate(sheet.heads))
     rows, before = [], None
-    for row in sheet.rows:
+    for number, row in enumerate(sheet.rows):
         is_first, before = row[0] != before, row[0]
-        rows.append(f"<tr>{''.join(_cell(sheet, i, cell, is_first=is_first) for i, cell in enumerate(row))}</tr>")
+        place = link(sheet.keys[number]) if sheet.keys else None
+        cells = [
+            _cell(sheet, i, cell, is_first=is_first, place=place if i == 0 else None) for i, cell in enumerate(row)
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
     caption = f"<caption>{escaped(sheet.title)}</caption>"
     body = "\n".join(rows)
     table = f"<table>{caption}\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
@@ -127,11 +133,12 @@ def _side(sheet: Sheet, column: int, more: str = "") -> str:
     return (f' class="{classes}"' if classes else "") + align
 
 
-def _cell(sheet: Sheet, column: int, cell: str, *, is_first: bool) -> str:
+def _cell(sheet: Sheet, column: int, cell: str, *, is_first: bool, place: str | None = None) -> str:
     is_verdict = sheet.heads[column] == "verdict"
     classes = [_CLASSES.get(cell, "") if is_verdict else "", "agtr-first" if is_first else ""]
     mark = _MARKS.get(cell, "") if is_verdict else ""
-    return f"<td{_side(sheet, column, ' '.join(filter(None, classes)))}>{mark}{escaped(cell)}</td>"
+    text = escaped(cell) if place is None else f'<a href="#{place}">{escaped(cell)}</a>'
+    return f"<td{_side(sheet, column, ' '.join(filter(None, classes)))}>{mark}{text}</td>"
 
 
 def _notes(findings: Findings) -> str:
@@ -152,16 +159,17 @@ def _cases(findings: Findings) -> list[str]:
     """Return the cases of each pair, folded: the most different ones first, with a picture for the first pairs."""
     pairs = [pair for pair in findings.pairs if pair.is_paired and pair.wins + pair.losses]
     found = []
+    places = CasePlaces(findings)
     for number, pair in enumerate(pairs[:_LISTED_PAIRS]):
         sheet = case_rows(findings, pair)
         picture = _cases_picture(findings, pair) if number < _PICTURED_PAIRS else ""
         summary = f"{sheet.title}: better in {pair.wins}, worse in {pair.losses} of {pair.cases} cases"
-        found.append(f"<details><summary>{escaped(summary)}</summary>{picture}{_table(sheet)}</details>")
+        found.append(f"<details><summary>{escaped(summary)}</summary>{picture}{_table(sheet, places.link)}</details>")
     if len(pairs) > _LISTED_PAIRS:
         found.append(
             f"<p><em>The cases of {len(pairs) - _LISTED_PAIRS} more pairs were left out: .cases() has all.</em></p>"
         )
-    return found
+    return [*found, places.section()]
 
 
 def _cases_picture(findings: Findings, pair: Pair) -> str:

@@ -12,6 +12,8 @@ from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agenttrace_nb.analysis.comparison import Findings, Pair
     from agenttrace_nb.analysis.comparison.estimates import Estimate
 
@@ -20,12 +22,13 @@ NAME_LIMIT = 60
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table of words: heads, rows, and how many columns from the left are text."""
+    """A table of words: heads, rows, how many columns from the left are text, and perhaps what each row is of."""
 
     title: str
     heads: list[str]
     rows: list[list[str]]
     texts: int = 1
+    keys: Sequence[str] = ()
 
 
 def amount(metric: Metric, value: float) -> str:

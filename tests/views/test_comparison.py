@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from analysis.runs_to_compare import runs
+from analysis.span_tables import traces
 from views.hostile import CONTROL, MARKUP, SCRIPTS
 
 import agenttrace_nb as at
@@ -73,7 +74,7 @@ def test_the_page_holds_its_pictures_and_asks_for_nothing(found: at.Comparison, 
     html = path.read_text("utf-8")
     assert html.count("data:image/svg+xml;base64,") >= 5
     assert "default-src 'none'" in html.replace("&#x27;", "'")
-    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", html)
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#agtr-case-)""", html)
     assert "task-0" in html
 
 
@@ -87,7 +88,8 @@ def test_hostile_names_are_text_everywhere(tmp_path: Path) -> None:
     for html in (found._repr_html_(), page):
         tags = Tags(html)
         assert not tags.running
-        assert not tags.names & {"script", "iframe", "svg", "a", "math", "textarea"}
+        assert not tags.names & {"script", "iframe", "svg", "math", "textarea"}
+        assert len(re.findall(r'<a href="#agtr-case-\d+">', html)) == len(re.findall(r"<a[\s>]", html))
         assert "\x1b" not in html
     assert "\x1b" not in repr(found) + found.to_latex()
     for line in found.to_markdown().splitlines():
@@ -110,6 +112,36 @@ def test_latex_is_balanced_and_escaped(found: at.Comparison) -> None:
     assert r"50\% \& \{more\}" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert r"\textless{} 0.001" in found.to_latex()
+
+
+def test_in_the_page_a_case_leads_to_its_runs_and_who_won_it(found: at.Comparison, tmp_path: Path) -> None:
+    page = found.to_html(tmp_path / "page.html").read_text("utf-8")
+    links = re.findall(r'<a href="#(agtr-case-\d+)">([^<]+)</a>', page)
+    assert links
+    places = re.findall(r'<div id="(agtr-case-\d+)">', page)
+    assert len(places) == len(set(places)) == len({place for place, _ in links})
+    place, case = links[0]
+    of_case = page[page.index(f'<div id="{place}">') :].split("</details>", 1)[0]
+    assert of_case.count("<tr>") == 1 + 3 * 2, "a head, and two trials of three architectures"
+    row = found.cases("success").set_index("case").loc[case]
+    assert f"success: {row['winner']} better than" in of_case
+    assert all(trace in of_case for trace in (*row["traces_a"], *row["traces_b"]))
+
+
+def test_the_runs_of_a_case_are_a_list_to_open_them_from() -> None:
+    runs = traces(cases=8, trials=2)
+    for given in (runs, list(runs)):
+        chosen = at.compare(given, metrics="latency").runs("task-3")
+        assert isinstance(chosen, at.TraceSet)
+        assert {t.tags["case"] for t in chosen} == {"task-3"}
+        assert [t.tags["arch"] for t in chosen] == ["plain"] * 2 + ["planner"] * 2
+    with pytest.raises(at.OptionError, match=r"case='task-33' was not compared; there are task-0.*Did you mean task-3"):
+        at.compare(runs, metrics="latency").runs("task-33")
+
+
+def test_the_runs_of_a_frame_without_traces_are_told_to_be_elsewhere(found: at.Comparison) -> None:
+    with pytest.raises(at.OptionError, match="are not in MLflow"):
+        found.runs("task-001")
 
 
 @pytest.mark.parametrize("kind", ["forest", "ecdf", "pareto", "cases"])
