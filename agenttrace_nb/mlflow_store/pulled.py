@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -13,12 +14,15 @@ from agenttrace_nb.mlflow_store import limits
 from agenttrace_nb.mlflow_store.records import MetricPoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from agenttrace_nb.mlflow_store.store import Store
 
 TAG = "agenttrace.pull"
 """Of a run that was made for a pull: which one, so that the next finds it."""
 
 _MARK_CHARS = 8
+_OF_TRACES = " What was traced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,27 +95,39 @@ def write_pulled(
     """
     from agenttrace_nb.mlflow_store.store import Store
 
-    store = Store(uri, cwd)
-    if run_id is None:
-        run_id = _run(store, store.experiment_id(experiment, cwd), source, about)
-    kept = {key_of(source, one): one for one in series}
-    points = [
-        MetricPoint(key, value, time_ms, time_ms // step_ms)
-        for key, one in kept.items()
-        for time_ms, value in one.samples
-    ]
-    store.log(run_id, points)
-    listed = [
-        {"key": key, "metric": one.metric, "labels": dict(one.labels), "values": len(one.samples)}
-        for key, one in kept.items()
-    ]
-    text = json.dumps({**about, "series": listed}, indent=2, ensure_ascii=False)
-    name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    store.log_text(run_id, text, f"pulled/{source}-{name}.json")
-    return run_id
+    with _of_values():
+        store = Store(uri, cwd)
+        if run_id is None:
+            run_id = _run(store, store.experiment_id(experiment, cwd), source, about)
+        kept = {key_of(source, one): one for one in series}
+        points = [
+            MetricPoint(key, value, time_ms, time_ms // step_ms)
+            for key, one in kept.items()
+            for time_ms, value in one.samples
+        ]
+        store.log(run_id, points)
+        listed = [
+            {"key": key, "metric": one.metric, "labels": dict(one.labels), "values": len(one.samples)}
+            for key, one in kept.items()
+        ]
+        text = json.dumps({**about, "series": listed}, indent=2)
+        name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        store.log_text(run_id, text, f"pulled/{source}-{name}.json")
+        return run_id
 
 
-def _run(store: Any, experiment_id: str, source: str, about: Mapping[str, Any]) -> str:
+@contextlib.contextmanager
+def _of_values() -> Iterator[None]:
+    """Leave out of the store's errors what they say of traces and the journal, where these values are not."""
+    from agenttrace_nb.mlflow_store.store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(str(error).partition(_OF_TRACES)[0]) from error
+
+
+def _run(store: Store, experiment_id: str, source: str, about: Mapping[str, Any]) -> str:
     asked = json.dumps([source, about.get("query"), about.get("step_ms")])
     mark = hashlib.sha256(asked.encode()).hexdigest()[:32]
     known = store.find_runs(experiment_id, TAG, mark)
@@ -120,7 +136,7 @@ def _run(store: Any, experiment_id: str, source: str, about: Mapping[str, Any]) 
         return run_id
     now_ms = time.time_ns() // 1_000_000
     name = limits.shortened(f"pull {source} {about.get('query')}", limits.NAME_CHARS)
-    tags = limits.tags({TAG: mark, names.KEY: f"pull:{mark}", "agenttrace.source": source, names.SOURCE_TYPE: "LOCAL"})
+    tags = limits.tags({TAG: mark, "agenttrace.source": source, names.SOURCE_TYPE: "LOCAL"})
     run_id = store.create_run(experiment_id, name, now_ms, tags)
     store.finish_run(run_id, "FINISHED", now_ms)
     return run_id
