@@ -142,8 +142,16 @@ class Dashboard:
         self._watch.listeners.append(callback)
         return callback
 
-    def refresh(self) -> None:
-        """Take in now what this kernel traced and what MLflow has; return when that is done."""
+    def refresh(self, window: str | None = None) -> None:
+        """Take in now what this kernel traced and what MLflow has; return when that is done.
+
+        Parameters
+        ----------
+        window
+            From how far back on; by default as far as the window that it was made with, and the time before that one.
+        """
+        stretch = self._stretch(window)
+        self._since((stretch.before() or stretch).from_ms)
         self._start()
         self._caught_up.wait()
         if self._reader is not None:

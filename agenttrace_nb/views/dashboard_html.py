@@ -103,10 +103,10 @@ def _groups(by: str, found: Sequence[Group]) -> str:
         figures = "".join(f"<td{_RIGHT}>{escaped(cell)}</td>" for cell in words.cells(group))
         drawn = bar(0, group.total_s, longest, BAR_CELLS) if group.total_s else ""
         change = f"▲ {escaped(words.change_words(group.change))}" if group.change else ""
-        bad = ' class="agtr-error"' if group.change else ""
         rows.append(
-            f"<tr{bad}><td{LEFT}><strong>{escaped(words.group_name(group))}</strong></td>{figures}"
-            f'<td{LEFT}><code style="background:none">{drawn}</code></td><td{LEFT}>{change}</td></tr>\n'
+            f"<tr><td{LEFT}><strong>{escaped(words.group_name(group))}</strong></td>{figures}"
+            f'<td{LEFT}><code style="background:none">{drawn}</code></td>'
+            f'<td class="agtr-error"{LEFT}>{change}</td></tr>\n'
         )
     heads = "".join(f"<th{_RIGHT}>{head}</th>" for head in _HEADS)
     more = len(found) - words.GROUP_LIMIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -56,5 +57,10 @@ def windows(wanted: str | timedelta | None) -> tuple[list[Window], str]:
     known = next((w for w in STANDARD if w.length_s == length), None)
     if known is not None:
         return list(STANDARD), known.name
-    own = Window(given, given, length)
+    own = Window(given, _words(given), length)
     return sorted([*STANDARD, own], key=lambda w: float("inf") if w.length_s is None else w.length_s), own.name
+
+
+def _words(length: str) -> str:
+    number, unit = re.fullmatch(r"\s*([\d.]+)\s*(\w+)\s*", length).groups()  # type: ignore[union-attr] # it is a duration
+    return f"{number} {'min' if unit == 'm' else unit}"
