@@ -118,7 +118,7 @@ def _cells(status: HandlerStatus) -> dict[str, str]:
         fmt.grouped(status.waiting),
         fmt.grouped(status.dropped.total()),
         _age(status.oldest_s),
-        f"{_age(status.success_s)} ago" if status.success_s is not None else fmt.UNKNOWN,
+        _ago(status.success_s),
         f"{_MARKS[state]} {state}",
     )
     return dict(zip(_HEADS, texts, strict=True))
@@ -130,6 +130,12 @@ def _state(status: HandlerStatus) -> str:
     if status.waiting == 0:
         return "nothing waits"
     return "sending" if status.problem is None else "trying again"
+
+
+def _ago(seconds: float | None) -> str:
+    if seconds is None:
+        return fmt.UNKNOWN
+    return "now" if seconds < 1 else f"{_age(seconds)} ago"
 
 
 def _age(seconds: float | None) -> str:
