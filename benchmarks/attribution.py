@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from agents import set_trace_processors  # noqa: E402 - the tests' modules are found only now
-from bench import tau  # noqa: E402
+from bench import shared_data, tau, tau2  # noqa: E402
 from capture import recording  # noqa: E402
-from faults.attribution import cases  # noqa: E402
+from faults.attribution import cases, plain_logs  # noqa: E402
 
 from agenttrace_nb.analysis.failures import confidence, ranking  # noqa: E402
 from agenttrace_nb.analysis.failures.attribution import attribute_failure  # noqa: E402
@@ -122,6 +122,26 @@ def _named_it(verdict: cases.Verdict) -> bool:
     return verdict.case.fault not in HARMLESS and verdict.first_right
 
 
+def report_plain_logs() -> None:
+    """Print how the same rules do on plain logs of another benchmark: with faults, and as they were recorded."""
+    data = shared_data.folder(tau2.DATA_SET)
+    if data is None:
+        print("\nthe simulations of tau2-bench are not here: no plain logs")
+        return
+    simulations = tau2.load(data)
+    by_fault: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for log in plain_logs.faulty(simulations):
+        by_fault[log.fault].append(log.judged(attribute_failure(log.trace)))
+    print("\nplain logs of another benchmark (tau2-bench)\n")
+    print(f"{'fault':<26} {'logs':>5}  {'side right':<22} {'span right':<22}")
+    for fault, its in [*by_fault.items(), ("all faults", [one for of in by_fault.values() for one in of])]:
+        sides, spans = (_share(sum(column), len(its)) for column in zip(*its, strict=True))
+        print(f"{fault:<26} {len(its):>5}  {sides:<22} {spans:<22}")
+    for name, passed in (("went well", True), ("failed", False)):
+        its = [attribute_failure(tau2.conversation(s)) for s in simulations if s.passed is passed]
+        print(f"as they were, {name:<12} {len(its):>5}  somebody blamed in {sum(a.top is not None for a in its)}")
+
+
 def main(arguments: list[str]) -> int:
     """Play, fit if asked to, and print."""
     played = asyncio.run(play_all())
@@ -134,6 +154,7 @@ def main(arguments: list[str]) -> int:
         print(f"written: {CALIBRATION.relative_to(ROOT)}")
     report("scenarios that fitted the confidence", fitting)
     held_out = report("scenarios held out", others)
+    report_plain_logs()
     return 0 if _meets_the_goals(held_out) else 1
 
 
