@@ -1,4 +1,4 @@
-"""How steps stand to those beside them: how much later they could end, and their share of the time they had together."""
+"""How steps stand to those beside them: how much later they could end, and their share of a time they had together."""
 
 from __future__ import annotations
 
