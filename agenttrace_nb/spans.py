@@ -1,7 +1,6 @@
 """The domain: traces, spans, agents and cell runs. Pure data; imports nothing of this package.
 
-All times are integers of nanoseconds since the Unix epoch (``*_ns``); the properties without that suffix are
-convenience views of them. What is not known is ``None``, never ``0`` and never ``""``.
+Times are nanoseconds since the Unix epoch (``*_ns``). What is not known is ``None``, never ``0`` and never ``""``.
 """
 
 from __future__ import annotations
@@ -242,7 +241,7 @@ class Trace(_Period):
     status: Status = Status.RUNNING
     run_id: str | None = None
     experiment_id: str | None = None
-    tracking_uri: str | None = None
+    tracking_uri: str | None = None  # without user and password
     session: str | None = None
     user: str | None = None
     spans: list[Span] = field(default_factory=list)

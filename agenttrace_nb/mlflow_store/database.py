@@ -55,7 +55,7 @@ def _make(path: Path) -> None:
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
         engine = _engine(new)
-        # Hundreds of statements, each brought safely to the disk, take a minute on a busy one: once will do, at the end.
+        # Hundreds of statements, each brought safely to a busy disk, take long: once will do, at the end.
         sqlalchemy.event.listen(engine, "connect", _write_carelessly)
         try:
             _private("_initialize_tables")(engine)
