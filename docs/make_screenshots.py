@@ -85,7 +85,9 @@ def _dashboard(server: Server, browser: Browser, target: Path) -> None:
         page.page.locator(".jp-Notebook .jp-Cell").nth(len(sources) - 1).click()
         page.page.mouse.move(0, 0)
         cell.scroll_into_view_if_needed()
-        time.sleep(8)  # MLflow is read when no cell has run for a moment; it knows the costs
+        # It is read when no cell has run for a moment, and knows the costs.
+        cell.locator(".agtr-foot", has_text="ago").wait_for(timeout=LIMIT_S * 1000)
+        time.sleep(1)
         cell.locator(".agtr-live").screenshot(path=target)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1000:.0f} kB")
 

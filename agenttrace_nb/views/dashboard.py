@@ -74,7 +74,7 @@ class Dashboard:
         self._watch = Watch(alerts)
         named = {experiment} if experiment is not None else None
         own = JournalRuns(journal, experiments=named, arch=arch) if journal is not None else None
-        source = None if uri is None else Source(shown(uri), problem=refusal(uri))
+        source = None if uri is None else _source(shown(uri))
         self.feed = DashboardFeed(_title(experiment, arch), choices, first, journal=own, source=source)
         self._load = load
         self._kernel = KernelState.of(shell())
@@ -297,6 +297,11 @@ class Dashboard:
         """Return the dashboard in one line."""
         f = self.figures()
         return f"<Dashboard {self.feed.title!r}: {f.runs} runs, success rate {words.share(f.success_rate)}>"
+
+
+def _source(uri: str) -> Source:
+    name = uri.rpartition("/")[2] if uri.startswith("sqlite:") else uri
+    return Source(name or uri, address=uri, problem=refusal(uri))
 
 
 def _title(experiment: str | None, arch: str | None) -> str:

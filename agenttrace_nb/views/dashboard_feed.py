@@ -34,7 +34,9 @@ class Source:
     Attributes
     ----------
     where
-        The store, as it may be shown.
+        The store, as it may be shown: an address, or the name of a database's file.
+    address
+        The same in full.
     problem
         Why it cannot be read, in a sentence.
     paused
@@ -46,6 +48,7 @@ class Source:
     """
 
     where: str
+    address: str = ""
     problem: str | None = None
     paused: str | None = None
     read_ms: float | None = None
@@ -186,7 +189,7 @@ class DashboardFeed:
             "ended": self.ended,
             "alerts": self.alerts,
             "mlflow": None if source is None else {
-                "where": source.where, "problem": source.problem, "paused": source.paused, "read_ms": source.read_ms,
+                "where": source.where, "address": source.address, "problem": source.problem, "paused": source.paused, "read_ms": source.read_ms,
                 "read": source.read, "of": source.of,
             },
         }  # fmt: skip

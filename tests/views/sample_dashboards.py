@@ -91,7 +91,7 @@ class FixedFeed(DashboardFeed):
 def feed(runs: list[Measured] | None = None, window: str = "1h", rules: tuple[str, ...] = RULES) -> FixedFeed:
     """A feed with these runs, or with two hours of them, and rules of which one fires."""
     choices, first = windows(window)
-    source = Source("sqlite:///mlflow.db", read_ms=NOW_MS - 2000)
+    source = Source("mlflow.db", address="sqlite:///mlflow.db", read_ms=NOW_MS - 2000)
     made = FixedFeed("Experiment support-desk", choices, first, journal=None, source=source, board=board(runs))
     made.alerts = [shown(begin(rule, NOW_MS - 400_000), made.board) for rule in parse(rules)]
     return made

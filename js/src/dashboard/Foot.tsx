@@ -22,7 +22,9 @@ export function Foot({ view }: { view: DashboardState }) {
   if (head.left_out > 0) parts.push(`the oldest ${head.left_out} runs are left out`);
   return (
     <footer class="agtr-foot">
-      <span dir="auto">{parts.join(" \u00b7 ")}</span>
+      <span dir="auto" title={mlflow?.address || undefined}>
+        {parts.join(" \u00b7 ")}
+      </span>
       {mlflow?.problem && (
         <span class="agtr-foot-problem" role="status" dir="auto">
           {mlflow.problem} The figures are those of the last time.

@@ -60,6 +60,8 @@ export interface Alert {
 /** How reading from MLflow stands. */
 export interface Source {
   where: string;
+  /** The same in full. */
+  address: string;
   problem: string | null;
   paused: string | null;
   read_ms: number | null;
