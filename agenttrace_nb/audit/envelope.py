@@ -6,6 +6,8 @@ The statement says what kind of entry it is and commits to content by the root o
 from __future__ import annotations
 
 import base64
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:uuid:6d0f1c6e-7c1b-5b0e-9d53-3f1f0f5a8c21"
 """Names the schema of our entries. A UUID belongs to nobody else, and claims no domain."""
+
+_FIELDS = {"_type", "subject", "predicateType", "predicate"}
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class EnvelopeError(ValueError):
@@ -74,14 +79,18 @@ class Statement:
             If it is not in canonical form, or not a statement of ours.
         """
         try:
-            said = canon.parse(data)
+            said = canon.parse_simple(data)
+            sure = said is not None and said.keys() == _FIELDS
+            said = json.loads(data) if said is None else said
             (subject,) = said["subject"]
             found = cls(subject["name"], subject["digest"]["sha256"], canon.original(said["predicate"]))
+            sure = sure and subject.keys() == {"name", "digest"} and subject["digest"].keys() == {"sha256"}
             well_formed = (
-                said["_type"] == STATEMENT_TYPE and said["predicateType"] == PREDICATE_TYPE and found.to_bytes() == data
+                said["_type"] == STATEMENT_TYPE and said["predicateType"] == PREDICATE_TYPE
+                and (sure or found.to_bytes() == data)
                 and isinstance(found.predicate["index"], int) and isinstance(found.predicate["kind"], str)
             )  # fmt: skip
-        except (canon.CanonicalFormError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             msg = f"no statement of an audit log ({error})"
             raise EnvelopeError(msg) from error
         if not well_formed:
@@ -105,11 +114,11 @@ class Envelope:
 
     def to_bytes(self) -> bytes:
         """Return the entry as it stands in the log."""
-        return canon.canonical({
-            "payload": base64.b64encode(self.payload).decode("ascii"),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"keyid": self.key_id, "sig": base64.b64encode(self.signature).decode("ascii")}],
-        })  # fmt: skip
+        # In canonical form by itself: nothing in it needs escaping, and its names are in order
+        return b'{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' % (
+            base64.b64encode(self.payload), PAYLOAD_TYPE.encode(), self.key_id.encode("ascii"),
+            base64.b64encode(self.signature),
+        )  # fmt: skip
 
     @classmethod
     def parse(cls, entry: bytes) -> Envelope:
@@ -121,11 +130,11 @@ class Envelope:
             If it is not, byte for byte, what writing it again gives.
         """
         try:
-            said = canon.parse(entry)
+            said = json.loads(entry)
             (signature,) = said["signatures"]
             found = cls(base64.b64decode(said["payload"]), signature["keyid"], base64.b64decode(signature["sig"]))
-            exact = found.to_bytes() == entry
-        except (canon.CanonicalFormError, KeyError, TypeError, ValueError) as error:
+            exact = _KEY_ID.fullmatch(found.key_id) is not None and found.to_bytes() == entry
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             msg = f"no envelope ({error})"
             raise EnvelopeError(msg) from error
         if not exact:

@@ -28,6 +28,7 @@ _KEY_BYTES = 32
 _ID_BYTES = 4
 _MAX_BYTES = 100_000
 _MAX_SIGNATURES = 100
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _NAME = re.compile(r"[!-*,-~]+")  # printable, no space, no plus sign
 
 
@@ -54,7 +55,7 @@ class Verifier:
     @property
     def key_id(self) -> bytes:
         """The four bytes that signatures name the key by."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_ID_BYTES]
+        return _key_id(self.name, self.kind, self.public)
 
     def __str__(self) -> str:
         """Return it as C2SP writes it: name, id and key."""
@@ -109,6 +110,11 @@ def verify_ed25519(public: bytes, signature: bytes, data: bytes) -> None:
     except (InvalidSignature, ValueError) as error:
         msg = "the signature does not hold"
         raise NoteError(msg) from error
+
+
+@lru_cache(maxsize=64)
+def _key_id(name: str, kind: int, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:_ID_BYTES]
 
 
 @lru_cache(maxsize=64)
@@ -184,6 +190,24 @@ class Note:
             else:
                 verifier.verify(signature.signature, self.text.encode())
         return bool(mine)
+
+
+def signed_alone(data: str, text: str, verifier: Verifier) -> bool:
+    """Tell whether a note is this text with one signature, of this log, in its one written form.
+
+    Raises
+    ------
+    NoteError
+        If the signature does not hold.
+    """
+    before = f"{text}\n— {verifier.name} "
+    if not (data.startswith(before) and data.endswith("\n")):
+        return False
+    signature = _unb64(data[len(before) : -1])
+    if signature[:_ID_BYTES] != verifier.key_id:
+        return False
+    verifier.verify(signature[_ID_BYTES:], text.encode())
+    return True
 
 
 def cosigned_at(signature: Signature, text: str, witness: Verifier) -> int:
@@ -274,7 +298,7 @@ def _decoded(data: str | bytes) -> str:
     except UnicodeError as error:
         msg = "a note is UTF-8"
         raise NoteError(msg) from error
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         msg = "a note holds no control characters"
         raise NoteError(msg)
     return text

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agenttrace_nb.audit.canon import CanonicalFormError, canonical, original, parse
+from agenttrace_nb.audit.canon import CanonicalFormError, canonical, original, parse, parse_simple
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -93,3 +93,31 @@ def test_nesting_beyond_measure_is_said_to_be():
 def test_keys_are_ordered_by_utf_16():
     keys = ["\ufb33", "\U0001f600", "\r", "1", "€"]
     assert list(json.loads(canonical(dict.fromkeys(keys, 0)))) == ["\r", "1", "€", "\U0001f600", "\ufb33"]
+
+
+@given(
+    odd
+    | plain
+    | st.dictionaries(
+        st.text(st.characters(max_codepoint=127), max_size=4), st.integers() | st.text(st.characters(max_codepoint=127))
+    )
+)
+def test_what_is_quickly_seen_to_be_canonical_is(value):
+    data = canonical(value)
+    found = parse_simple(data)
+    assert found is None or (found == parse(data) and canonical(original(found)) == data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": 1}', b'{"b":1,"a":1}', b'{"a":1,"a":1}', b'{"a":{"$int":"5"}}', b'{"a":{"$int":"09007199254740993"}}',
+        b'{"a":9007199254740993}', b'{"$map":[]}', b'{"a":"\\u0041"}', b'{"a":"\\/"}', b'{"a":1.0}',
+        b'{"a":1e3}', b"NaN",
+        b'{"a":"\\ud800"}', b'{"a":-0}', b'\xef\xbb\xbf{"a":1}', b'{"a":1}\n',
+        b'{"a":{"$int":"9007199254740993","b":1}}',
+        b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_what_is_not_canonical_is_never_taken_for_it_quickly(data):
+    assert parse_simple(data) is None
