@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agenttrace_nb.export.handler import Moment
+from agenttrace_nb.export.prices import cost_of
 from agenttrace_nb.spans import NS_PER_S, SpanKind, Status
 
 if TYPE_CHECKING:
@@ -242,10 +243,12 @@ class MetricBook:
     def take(self, batch: Iterable[Item]) -> list[Observation]:
         """Count what is in a batch; return what was new in it, with its labels as they were bounded."""
         taken = []
+        # Before anybody is kept waiting: the first price takes seconds
+        costs = [(item, cost_of(item.span) if item.span is not None else None) for item in batch]
         with self._lock:
-            for item in batch:
+            for item, cost_usd in costs:
                 if self._is_new(item.event_id):
-                    for seen in self._observed(item):
+                    for seen in self._observed(item, cost_usd):
                         if math.isfinite(seen.value) and seen.value >= 0:
                             taken.append(self._count(seen))
                         else:
@@ -272,7 +275,7 @@ class MetricBook:
         _forget_first(self._seen)
         return True
 
-    def _observed(self, item: Item) -> Iterator[Observation]:
+    def _observed(self, item: Item, cost_usd: float | None) -> Iterator[Observation]:
         if item.moment is Moment.TEST:
             yield Observation(TESTS, (), 1.0, time.time_ns())
         elif item.moment is Moment.RUN and item.run is not None:
@@ -283,9 +286,9 @@ class MetricBook:
             yield Observation(RUN_DURATION, labels, (end_ns - run.start_ns) / NS_PER_S, end_ns, trace_id)
         elif item.span is not None:
             arch = item.run.arch if item.run else item.trace.tags.get("arch") if item.trace else None
-            yield from self._of_span(item.span, arch or "")
+            yield from self._of_span(item.span, arch or "", cost_usd)
 
-    def _of_span(self, span: Span, arch: str) -> Iterator[Observation]:
+    def _of_span(self, span: Span, arch: str, cost_usd: float | None) -> Iterator[Observation]:
         end_ns = span.end_ns if span.end_ns is not None else span.start_ns
         agent, model = span.agent or "", span.model or ""
         if span.kind in _DURATIONS:
@@ -297,8 +300,8 @@ class MetricBook:
             for kind, name in _TOKEN_FIELDS.items():
                 if amount := getattr(span, name):
                     yield Observation(TOKENS, (kind, model, agent, arch), float(amount), end_ns, span.trace_id)
-            if span.cost_usd:
-                yield Observation(COST, (model, agent, arch), span.cost_usd, end_ns, span.trace_id)
+            if cost_usd:
+                yield Observation(COST, (model, agent, arch), cost_usd, end_ns, span.trace_id)
         if span.status is Status.ERROR and self._begins_here(span):
             tool = span.name if span.kind is SpanKind.TOOL else ""
             labels = (span.kind.value, agent, tool, _error_type(span), arch)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import OptionError
+from agenttrace_nb.export import prices
 from agenttrace_nb.export import settings as kept
 from agenttrace_nb.export.feed import follower_name
 from agenttrace_nb.export.outlet import Outlet
@@ -270,6 +271,7 @@ def main(arguments: Sequence[str]) -> int:
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(NICE)
+    prices.begin()
     lock = threading.Lock()
     # Handlers and their libraries may print: what the kernel reads is kept apart.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")

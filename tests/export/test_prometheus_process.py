@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from export.recorded import record, wait_for
+from export.recorded import begin_run, begin_span, begin_trace, end_run, end_span, end_trace, record, wait_for
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from agenttrace_nb.export import control, notices, process
@@ -42,6 +42,14 @@ def test_the_port_is_told_to_the_user_and_what_was_recorded_is_there(
     monkeypatch.setattr(notices, "_listener", said.append)
     control.export_to("prometheus", discovery=str(tmp_path / "targets"))
     record(journal, traces=3, spans=5)
+    begin_run(journal, "priced", arch="triage")
+    begin_trace(journal, 9, "priced")
+    begin_span(journal, 9, 0, "priced", kind="llm", name="gpt-4o-mini")
+    usage = {"model": "gpt-4o-mini", "input_tokens": 320, "output_tokens": 41}
+    end_span(journal, 9, 0, "priced", **usage)
+    end_trace(journal, 9, "priced")
+    end_run(journal, "priced")
+    journal.flush()
     assert control.flush("prometheus", 90)
     wait_for(lambda: said)
     match = re.fullmatch(r"export prometheus: serves (http://127\.0\.0\.1:\d+/metrics)", said[0])
@@ -55,5 +63,7 @@ def test_the_port_is_told_to_the_user_and_what_was_recorded_is_there(
         for sample in family.samples
     }
     assert samples["agenttrace_runs_total", ("arch", ""), ("status", "ok")] == 1
+    (cost,) = [value for (name, *_), value in samples.items() if name == "agenttrace_cost_usd_total"]
+    assert cost == pytest.approx(320 * 0.15e-6 + 41 * 0.6e-6)  # by MLflow's table: nobody else has said
     (target,) = [dict(key[1:]) for key in samples if key[0] == "target_info"]
     assert target["service_instance_id"] == NAME
