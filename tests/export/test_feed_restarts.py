@@ -81,7 +81,7 @@ class Story:
         self.take(1000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_each_thing_arrives_once(steps):
     with tempfile.TemporaryDirectory() as folder:
