@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab test test-spark lint types imports js check-all servers test-interop bench stats attribution pytest format clean
+.PHONY: help demo lab audit-100k test test-spark lint types imports js check-all servers test-interop bench stats attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -127,6 +127,9 @@ bench: $(TEST_READY) ## the speed claims, each against its rival
 
 stats: $(TEST_READY) ## how often compare errs over simulated studies, in about ten minutes (STUDIES=2000 MINUTES=10)
 	$(BIN)/python -m benchmarks.simulations --studies $(or $(STUDIES),2000) --minutes $(or $(MINUTES),10)
+
+audit-100k: $(TEST_READY) ## an audit log of 100,000 entries: time, size and memory (some minutes)
+	$(BIN)/python -m benchmarks.audit --only verifying --entries 100000
 
 attribution: $(TEST_READY) ## how often attribute_failure is right, on runs with an injected fault
 	$(BIN)/python -m benchmarks.attribution
