@@ -287,6 +287,22 @@ class Comparison:
         notebook.publish(self._repr_html_(), repr(self))
         # A picture is an output of its own: where one holds both HTML and a picture, front ends show only one of them.
         notebook.quietly("the picture of the comparison", self._show_picture)
+        if isinstance(self._given, TraceSet):
+            notebook.quietly("the cases of the comparison", self._show_cases)
+
+    def _show_cases(self) -> None:
+        from agenttrace_nb.views import comparison_grid, notebook
+
+        grid = comparison_grid.grid(self.findings)
+        if grid is None:
+            return
+        from IPython.display import display
+
+        from agenttrace_nb.views.heatmap_widget import HeatmapWidget
+
+        notebook.publish(comparison_grid.static(grid), comparison_grid.text(grid))
+        cases = grid["cases"]
+        display(HeatmapWidget(grid, lambda cell: self.runs(cases[grid["cells"][cell][0]])))
 
     def _show_picture(self) -> None:
         from IPython.display import display

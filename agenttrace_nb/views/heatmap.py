@@ -214,7 +214,10 @@ class Heatmap:
             for across, column in enumerate(columns):
                 cell = found.cells[row, column]
                 if cell.runs:
-                    cells.append([at, across, len(cell.runs), cell.of, round(_strength(cell), 3)])
+                    few = ", fewer than five: the share says little" if cell.of < FEW_RUNS else ""
+                    where = f"{one_line(row, NAME_LIMIT)}, {one_line(column, NAME_LIMIT)}"
+                    words = f"{where}: {len(cell.runs)} of {cell.of} runs{few}. Show them"
+                    cells.append([at, across, round(_strength(cell), 3), _words(cell), words])
         return {
             "key": self._key(), "title": one_line(self._about(), 200), "note": _NOTE, "more": self._left_out(),
             "across": self.columns, "down": self.rows, "rows": [one_line(row, NAME_LIMIT) for row in rows],
@@ -291,6 +294,10 @@ def _strength(cell: counting.Cell) -> float:
     return (cell.rate or 0) * (1 if cell.of >= FEW_RUNS else _FAINT_OPACITY)
 
 
+def _words(cell: counting.Cell) -> str:
+    return f"{len(cell.runs)} of {cell.of}{' *' if cell.of < FEW_RUNS else ''}"
+
+
 def _html_run(trace: Trace) -> str:
     took = "" if trace.duration_s is None else f", {trace.duration_s:.2f} s"
     labels = ", ".join(f"{name} {trace.tags[name]}" for name in ("arch", "case", "trial") if trace.tags.get(name))
@@ -301,6 +308,5 @@ def _html_run(trace: Trace) -> str:
 def _html_cell(cell: counting.Cell) -> str:
     if not cell.runs or cell.rate is None:
         return "<td></td>"
-    few = cell.of < FEW_RUNS
     shade = f"background:rgba(217,83,74,{0.12 + 0.6 * _strength(cell):.2f})"
-    return f'<td style="text-align:center;{shade}">{len(cell.runs)} of {cell.of}{" *" if few else ""}</td>'
+    return f'<td style="text-align:center;{shade}">{_words(cell)}</td>'

@@ -1,4 +1,4 @@
-"""The heatmap as a widget: a click on a cell shows the runs behind it below."""
+"""A table whose cells lead to runs, as a widget: a click on a cell shows the runs behind it below."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def _encoded(_: int, widget: HeatmapWidget) -> memoryview:
 
 
 class HeatmapWidget(BesideTwin):
-    """Shows errors by two things. The runs behind a cell that is opened become a `RunListWidget`, shown below.
+    """Shows a table: errors by two things, or who won which case.
+
+    The runs behind a cell that is opened become a `RunListWidget`, shown below.
 
     The browser sends ``{"kind": "open", "row": n}`` for the cell with that number, which is answered by
     ``{"kind": "opened", "row": n, "model": id}`` or ``{"kind": "failed", "row": n, "why": text}``, and ``{"kind":

@@ -6,11 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from analysis.span_tables import traces
 from lab.harness import AXE, Harness
 from lab.jupyter_server import Server, notebook, opened
 from lab.test_run_list import MANAGER, cell
 from playwright.sync_api import expect
 from views.sample_heatmaps import desk, hostile_heatmap
+
+import agenttrace_nb as at
+from agenttrace_nb.views import comparison_grid
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -58,6 +62,16 @@ def test_axe_finds_nothing_and_nothing_sticks_out(harness: Harness, *, dark: boo
     assert harness.axe() == []
     wide = harness.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_cases_won_and_lost_are_told_apart_and_axe_finds_nothing(harness: Harness, *, dark: bool) -> None:
+    grid = comparison_grid.grid(at.compare(traces(), metrics=["latency", "success"]).findings)
+    harness.start(json.dumps(grid).encode(), widget="heatmap", dark=dark)
+    page = harness.page
+    expect(page.locator("#a .agtr-heat-good").first).to_be_visible()
+    expect(page.locator("#a .agtr-heat:not(.agtr-heat-good)").first).to_be_visible()
+    assert harness.axe() == []
 
 
 def test_hostile_categories_do_not_run(harness: Harness) -> None:

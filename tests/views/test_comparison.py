@@ -13,6 +13,8 @@ from analysis.span_tables import traces
 from views.hostile import CONTROL, MARKUP, SCRIPTS
 
 import agenttrace_nb as at
+from agenttrace_nb.views import comparison_grid
+from agenttrace_nb.views.heatmap_widget import HeatmapWidget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +139,36 @@ def test_the_runs_of_a_case_are_a_list_to_open_them_from() -> None:
         assert [t.tags["arch"] for t in chosen] == ["plain"] * 2 + ["planner"] * 2
     with pytest.raises(at.OptionError, match=r"case='task-33' was not compared; there are task-0.*Did you mean task-3"):
         at.compare(runs, metrics="latency").runs("task-33")
+
+
+def test_in_a_notebook_each_case_that_was_won_or_lost_leads_to_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = at.compare(traces(cases=8, trials=2), metrics=["latency", "success"])
+    shown: list[object] = []
+    published: list[str] = []
+    monkeypatch.setattr("agenttrace_nb.views.notebook.in_kernel", lambda _: True)
+    monkeypatch.setattr("agenttrace_nb.views.notebook.publish", lambda html, text: published.append(html))
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    found._ipython_display_()
+    widget = shown[-1]
+    assert isinstance(widget, HeatmapWidget)
+    cells = widget.grid["cells"]
+    pairs = {p.metric.name: p for p in found.findings.pairs}
+    for at_column, metric in enumerate(("latency", "success")):
+        its = [cell for cell in cells if cell[1] == at_column]
+        assert sum(cell[2] < 0 for cell in its) == pairs[metric].wins, "green where the second is better"
+        assert sum(cell[2] > 0 for cell in its) == pairs[metric].losses
+        assert max(abs(cell[2]) for cell in its) == 1
+    widget.send = lambda message, buffers=None: None
+    widget._hear(None, {"kind": "open", "row": 0}, None)
+    case = widget.grid["cases"][cells[0][0]]
+    assert {t.tags["case"] for t in widget._opened[0].listed.traces} == {case}
+    assert cells[0][3] in published[-1], "the same table stands there without a kernel"
+
+
+def test_a_comparison_in_which_no_case_was_won_has_no_cases_to_show() -> None:
+    table = runs(("a", "b"), cases=3)
+    table["latency_s"] = 1.0
+    assert comparison_grid.grid(at.compare(table, metrics="latency").findings) is None
 
 
 def test_the_runs_of_a_frame_without_traces_are_told_to_be_elsewhere(found: at.Comparison) -> None:

@@ -82,15 +82,13 @@ interface CellProps {
 function HeatCell({ view, cell, keys }: CellProps) {
   const of = cell === undefined ? undefined : view.grid.cells[cell];
   if (cell === undefined || !of) return <td />;
-  const [row, column, runs, all, strength] = of;
-  const few = all < 5 ? ", fewer than five: the share says little" : "";
-  const words = `${view.grid.rows[row]}, ${view.grid.columns[column]}: ${runs} of ${all} runs${few}. Show them`;
+  const [, , strength, text, words] = of;
   return (
     <td>
       <button
         type="button"
-        class="agtr-heat"
-        style={{ "--heat": `${Math.round(10 + 42 * strength)}%` }}
+        class={strength < 0 ? "agtr-heat agtr-heat-good" : "agtr-heat"}
+        style={{ "--heat": `${Math.round(10 + 42 * Math.abs(strength))}%` }}
         tabIndex={view.at.value === cell ? 0 : -1}
         aria-pressed={view.opened.value === cell}
         aria-label={words}
@@ -98,7 +96,7 @@ function HeatCell({ view, cell, keys }: CellProps) {
         onClick={() => view.open(cell)}
         onKeyDown={keys}
       >
-        {`${runs} of ${all}${all < 5 ? " *" : ""}`}
+        {text}
       </button>
     </td>
   );

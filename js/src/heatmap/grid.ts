@@ -1,9 +1,9 @@
-// What the kernel sent of a heatmap, and which cell the reader is at.
+// What the kernel sent of a table whose cells lead to runs, and which cell the reader is at.
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 
-/** A cell with runs: its row and column, the runs with such an error, those of its row, how strong it is drawn. */
-type Cell = [row: number, column: number, runs: number, of: number, strength: number];
+/** A cell with runs: where it is, how strong it is drawn (0 to 1; below 0: good), and what it says, briefly and in full. */
+type Cell = [row: number, column: number, strength: number, text: string, words: string];
 
 export interface Grid {
   key: string;
