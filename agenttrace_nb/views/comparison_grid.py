@@ -35,13 +35,13 @@ def grid(findings: Findings) -> dict[str, Any] | None:
     cases = sorted(largest, key=lambda case: (-largest[case], case))
     shown = cases[:SHOWN_CASES]
     heads = [f"{name(p.metric.label)}, {name(p.a)} → {name(p.b)}" for p in pairs]
-    cells = [
-        [at, across, round(sizes[across][case], 3), _figures(pair, of[across][case]),
-         f"case {name(case)}, {heads[across]}: {_figures(pair, of[across][case])}, {_word(pair, of[across][case])}. Show its runs"]
-        for at, case in enumerate(shown)
-        for across, pair in enumerate(pairs)
-        if case in of[across]
-    ]  # fmt: skip
+    cells = []
+    for at, case in enumerate(shown):
+        for across, pair in enumerate(pairs):
+            if (row := of[across].get(case)) is not None:
+                figures, better = _figures(pair, row), "better" if row["winner"] == pair.b else "worse"
+                words = f"case {name(case)}, {heads[across]}: {figures}, {better}. Show its runs"
+                cells.append([at, across, round(sizes[across][case], 3), figures, words])
     left = len(cases) - len(shown)
     return {
         "key": "c" + hashlib.sha256(repr((shown, heads)).encode("utf-8", "surrogatepass")).hexdigest()[:8],
@@ -63,10 +63,6 @@ def _strengths(pair: Pair, rows: dict[str, dict[str, Any]]) -> dict[str, float]:
 def _figures(pair: Pair, row: dict[str, Any]) -> str:
     a, b = (amount(pair.metric, row[side]) for side in "ab")
     return f"{a} → {b}"
-
-
-def _word(pair: Pair, row: dict[str, Any]) -> str:
-    return "better" if row["winner"] == pair.b else "worse"
 
 
 def static(of: dict[str, Any]) -> str:
