@@ -20,6 +20,7 @@ from agenttrace_nb.views.dashboard_feed import DashboardFeed, Source
 from agenttrace_nb.views.dashboard_pulse import TICK_S, Repeated, StoreReader
 from agenttrace_nb.views.dashboard_watch import Watch
 from agenttrace_nb.views.dashboard_windows import windows
+from agenttrace_nb.views.format import plural
 from agenttrace_nb.views.kernel_state import KernelState
 from agenttrace_nb.views.notebook import in_kernel, publish, quietly, shell, write_text
 
@@ -176,6 +177,7 @@ class Dashboard:
             self.feed.journal.close()
         if self._threads:
             quietly("the last update of the dashboard", self._step)
+            quietly("the last update of its twin", lambda: self._renew_twin(at_once=True))
 
     # -- showing ------------------------------------------------------------------------------------------------
 
@@ -296,7 +298,8 @@ class Dashboard:
     def __repr__(self) -> str:
         """Return the dashboard in one line."""
         f = self.figures()
-        return f"<Dashboard {self.feed.title!r}: {f.runs} runs, success rate {words.share(f.success_rate)}>"
+        runs = f"{f.runs} {plural(f.runs, 'run')}"
+        return f"<Dashboard {self.feed.title!r}: {runs}, success rate {words.share(f.success_rate)}>"
 
 
 def _source(uri: str) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,8 +188,5 @@ class DashboardFeed:
             "live": self.journal is not None and not self.ended,
             "ended": self.ended,
             "alerts": self.alerts,
-            "mlflow": None if source is None else {
-                "where": source.where, "address": source.address, "problem": source.problem, "paused": source.paused, "read_ms": source.read_ms,
-                "read": source.read, "of": source.of,
-            },
-        }  # fmt: skip
+            "mlflow": None if source is None else asdict(source),
+        }

@@ -69,7 +69,11 @@ def tiles(f: Figures) -> list[tuple[str, str, str]]:
             fmt.count((f.tokens_in or 0) + (f.tokens_out or 0)) if known else UNKNOWN,
             " · ".join([*tokens, *missing]) if known else "none known",
         ),
-        ("Cost", UNKNOWN if f.cost_usd is None else fmt.usd(f.cost_usd), " · ".join(no_cost) or "all runs"),
+        (
+            "Cost",
+            UNKNOWN if f.cost_usd is None else fmt.usd(f.cost_usd),
+            " · ".join(no_cost) or ("of all runs" if f.runs else "not known of any run"),
+        ),
     ]
 
 
