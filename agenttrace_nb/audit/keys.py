@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from agenttrace_nb.audit.place import AuditError, destroy, made_private, read_private, write_new
@@ -89,6 +90,7 @@ def open_signer(uri: str, public_pem: bytes | None = None) -> Signer:
     return _LibrarySigner(uri, public_pem)
 
 
+@lru_cache(maxsize=64)
 def key_id(public: bytes) -> str:
     """Return the id that envelopes name a public key by.
 
