@@ -199,7 +199,7 @@ def test_hostile_texts_do_not_run_or_break_the_page(harness: Harness) -> None:
 
 
 def test_as_many_runs_as_are_kept_are_worked_out_without_freezing(harness: Harness) -> None:
-    runs = [replace(r, calls=r.calls * 4) for r in hours(count=8000) if r.took_s is not None]
+    runs = [replace(r, calls=r.calls * 8) for r in hours(count=2500) if r.took_s is not None]
     of = feed(runs, rules=())
     assert CALL_LIMIT / 2 < of.board.calls.n <= CALL_LIMIT
     start(harness, of)
