@@ -123,7 +123,7 @@ class Program:
         found = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
-            if "agenttrace_nb.mlflow_store" in words and words[-1].startswith(str(self.state)):
+            if "agenttrace_nb.mlflow_store" in words and any(word.startswith(str(self.state)) for word in words):
                 found.append(process)
         return found
 
