@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import socket
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import did_you_mean
 from agenttrace_nb.export.handler import API_VERSION, Answer, Context, Item, Misconfigured, Refused, Retry, Sent
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option
+from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook
 
@@ -45,18 +45,29 @@ class DatadogMetricsHandler:
     """Sends runs, tokens, cost and errors as counts, and durations as distributions."""
 
     api_version = API_VERSION
-    options: ClassVar[Mapping[str, str]] = {
+    options: Mapping[str, str] = {
         "api_key": "API key of the organisation",
         "site": f"Datadog site, one of {', '.join(SITES)} (default: the first)",
         "url": "another address in place of the site's, such as a proxy",
         "tags": "further tags, with commas between them: team:travel,env:dev",
         "ca_file": "certificates to trust instead of the system's (PEM)",
     }
-    required = frozenset({"api_key"})
-    secrets = frozenset({"api_key"})
+    required: frozenset[str] = frozenset({"api_key"})
+    secrets: frozenset[str] = frozenset({"api_key"})
 
     _base: str
     _post: Poster
+
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the options where they are given, in the user's kernel.
+
+        Raises
+        ------
+        ValueError
+            As of `open`.
+        """
+        return prepared(DatadogMetricsHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

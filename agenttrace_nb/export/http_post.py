@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _MAX_ANSWER_BYTES = 64_000
 _MIN_GZIP_BYTES = 1_000
 _SHOWN_CHARS = 200
+_OK, _BAD_REQUEST = range(200, 300), 400
+_TLS_WANTED = ("http request to an https", "plain http request was sent to https", "plain http to an ssl")
+"""What servers in Go, nginx and Apache answer to a request without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ class Poster:
                 method, url, timeout=(min(CONNECT_S, self.total_s), self.total_s), allow_redirects=False, stream=True,
                 verify=self.ca_file or True, cert=self._client(), **what,
             ) as response:  # fmt: skip
-                return _reply(response, give_up)
+                reply = _reply(response, give_up)
+                return _mistaken(reply, url) or reply
         except requests.RequestException as error:
             return explain(error, url, self.total_s)
         except _TooSlowError:
@@ -148,6 +152,17 @@ class _TooSlowError(Exception):
 def _leave_alone(request: PreparedRequest) -> PreparedRequest:
     """Keep requests from putting a password of the user's ``~/.netrc`` in place of the token."""
     return request
+
+
+def _mistaken(reply: Reply, url: str) -> Misconfigured | None:
+    """Return what is wrong with the address, where an answer of success or refusal comes from something else."""
+    if reply.status in _OK and reply.content_type == "text/html":
+        return Misconfigured(
+            reason=f"{url} answers with a web page, so nothing was taken: that is no address to send to"
+        )
+    if reply.status == _BAD_REQUEST and any(sign in reply.text.lower() for sign in _TLS_WANTED):
+        return Misconfigured(reason=f"{host_of(url)} speaks TLS at this port: write https://")
+    return None
 
 
 def _reply(response: Response, give_up: float) -> Reply:

@@ -22,7 +22,7 @@ def explain(error: Exception, url: str, total_s: float = TOTAL_S) -> Retry | Mis
     wrong = _tls_trouble(host, causes)
     if wrong is not None:
         return Misconfigured(reason=wrong)
-    broken = _network_trouble(error, host, causes, total_s)
+    broken = _network_trouble(error, url, causes, total_s)
     if broken is not None:
         return Retry(reason=broken)
     return Misconfigured(reason=f"no request can be made to {host}: {type(error).__name__}")
@@ -53,12 +53,12 @@ _TLS_SIGNS = (
 """What OpenSSL says, and what it means to people."""
 
 
-def _network_trouble(error: Exception, host: str, causes: list[BaseException], total_s: float) -> str | None:
+def _network_trouble(error: Exception, url: str, causes: list[BaseException], total_s: float) -> str | None:
     import requests
     from urllib3.exceptions import NameResolutionError
 
     kinds = requests.exceptions
-    words = _last_words(causes)
+    host, words = host_of(url), _last_words(causes)
     is_unknown = any(isinstance(cause, NameResolutionError) for cause in causes)
     is_refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
     hint = "if it asks this side for a certificate, give client_cert"
@@ -69,11 +69,15 @@ def _network_trouble(error: Exception, host: str, causes: list[BaseException], t
         (isinstance(error, kinds.ConnectTimeout), f"{host} did not take the connection within {CONNECT_S:g} s"),
         (isinstance(error, kinds.Timeout), f"{host} did not answer within {total_s:g} s"),
         (is_refused, f"nobody listens at {host}: is it running, is the port right?"),
-        (isinstance(error, kinds.ConnectionError), f"the connection to {host} broke: {words}"),
+        (isinstance(error, kinds.ConnectionError), f"the connection to {host} broke: {words}{_perhaps_tls(url)}"),
         (isinstance(error, kinds.ChunkedEncodingError), f"the connection to {host} broke: {words}"),
         (isinstance(error, kinds.ContentDecodingError), f"{host} answers in a compression that it does not keep to"),
     )
     return next((text for is_true, text in troubles if is_true), None)
+
+
+def _perhaps_tls(url: str) -> str:
+    return " (if it speaks TLS, write https://)" if url.startswith("http:") else ""
 
 
 _CERTIFICATE = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agenttrace_nb.export.handler import Answer
+    from agenttrace_nb.export.sender import Standing
 
 LINGER_S = 2.0
 """What ended waits so long for more, so that a batch is worth sending."""
@@ -56,7 +57,7 @@ class Outlet:
         self._stopping = False
         self._hurry = False
         self._asked = self._answered = 0
-        self._problem: str | None = None
+        self._noted: tuple[str | None, int | None] = (None, None)
         self._waiting = False
         self._thread = threading.Thread(target=self._run, name=f"agenttrace-export-{self.settings.name}", daemon=True)
 
@@ -228,13 +229,13 @@ class Outlet:
 
     def _save_news(self, feed: Feed) -> None:
         """Save if there is something to tell that was not there the last time."""
-        if self.sender.standing.problem != self._problem:
+        if _news(self.sender.standing) != self._noted:
             self._save(feed)
 
     def _save(self, feed: Feed) -> None:
         standing = self.sender.standing
         self._saved_at[feed.path] = time.monotonic()
-        self._problem = standing.problem
+        self._noted = _news(standing)
         notes = {"problem": standing.problem, "problem_ns": standing.problem_ns, "refused": standing.refused}
         if standing.success_ns is not None:
             notes["success_ns"] = standing.success_ns
@@ -247,3 +248,8 @@ class Outlet:
         if self.sender.standing.problem != problem:
             _log.warning("export %s: %s", self.settings.name, problem)
             self.sender.standing.problem, self.sender.standing.problem_ns = problem, time.time_ns()
+
+
+def _news(standing: Standing) -> tuple[str | None, int | None]:
+    """Return what of a standing is told to others: the problem, and when something last arrived."""
+    return standing.problem, standing.success_ns

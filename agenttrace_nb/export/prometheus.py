@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.export.handler import API_VERSION, Answer, Retry, Sent
 from agenttrace_nb.export.metrics import BOUNDS_S, METRICS, MetricBook
+from agenttrace_nb.export.registry import is_reference
 from agenttrace_nb.spans import NS_PER_S
 
 if TYPE_CHECKING:
@@ -130,6 +131,22 @@ class PrometheusHandler:
         self._told: Path | None = None
         self.where = ""
         self.port: int | None = None
+
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options with the folder as it is from any other: later kernels begin elsewhere.
+
+        Raises
+        ------
+        ValueError
+            If the port is none.
+        """
+        known = dict(options)
+        if not is_reference(known.get("port")):
+            _port(known.get("port", 0))
+        if "discovery" in known and not is_reference(known["discovery"]):
+            known["discovery"] = str(Path(str(known["discovery"])).expanduser().absolute())
+        return known
 
     def open(self, context: Context) -> None:
         """Begin to serve; a port that somebody else has is tried again with each batch.

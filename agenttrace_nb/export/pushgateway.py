@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.export.handler import (
     API_VERSION,
@@ -16,7 +16,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option, switch
+from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared, switch
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook
 from agenttrace_nb.export.prometheus import registry_of
@@ -40,7 +40,7 @@ class PushgatewayHandler:
     """
 
     api_version = API_VERSION
-    options: ClassVar[Mapping[str, str]] = {
+    options: Mapping[str, str] = {
         "url": "address of the Pushgateway, such as http://pushgateway.example.com:9091",
         "job": f"value of the label job (default: {JOB})",
         "delete": "on: take the group away at the end; what Prometheus did not fetch by then is lost (default: off)",
@@ -51,11 +51,22 @@ class PushgatewayHandler:
         "client_cert": "certificate that this side shows (PEM)",
         "client_key": "its key, if it is in a file of its own (PEM)",
     }
-    required = frozenset({"url"})
-    secrets = frozenset({"password", "token"})
+    required: frozenset[str] = frozenset({"url"})
+    secrets: frozenset[str] = frozenset({"password", "token"})
 
     _post: Poster
     _group: str
+
+    @staticmethod
+    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the options where they are given, in the user's kernel.
+
+        Raises
+        ------
+        ValueError
+            As of `open`.
+        """
+        return prepared(PushgatewayHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

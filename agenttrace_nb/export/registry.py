@@ -55,6 +55,7 @@ def load(kind: str) -> type[Handler]:
     >>> load("jsonl").__name__
     'JsonlHandler'
     """
+    kind = str(kind)
     if kind in BUILT_IN:
         module, _, name = BUILT_IN[kind].partition(":")
         return cast("type[Handler]", getattr(import_module(f"agenttrace_nb.export.{module}"), name))

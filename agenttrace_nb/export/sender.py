@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import uuid
 from collections import Counter
@@ -188,7 +189,8 @@ class Sender:
             return answer
         if isinstance(answer, Misconfigured):
             self._refuse(answer.reason)
-        return type(answer)(reason=self._words(answer.reason))
+        asked = _asked(answer.after_s) if isinstance(answer, Retry) else ""
+        return type(answer)(reason=self._words(answer.reason + asked))
 
     def _batch(self, waiting: list[Waiting]) -> tuple[list[Item], int, int]:
         """Return the items of a batch, how many things that deals with, and how many of these cannot be read."""
@@ -246,7 +248,7 @@ class Sender:
     def _failed(self, reason: str, after_s: float | None) -> None:
         was_broken = self.patience.is_broken
         self.patience.failed(after_s)
-        self._note(reason)
+        self._note(reason + _asked(after_s))
         if self.patience.is_broken and not was_broken:
             self._tell(f"{self.standing.problem} It is tried again; nothing is lost.")
 
@@ -279,7 +281,13 @@ class Sender:
             text = text.replace(secret, "***")
         text = " ".join(Redactor().clean_text(text).split())
         text = text if len(text) <= _REASON_CHARS else text[: _REASON_CHARS - 1] + "…"
-        return text if text.endswith((".", "…")) else f"{text}."
+        return text if text.endswith((".", "…", "?")) else f"{text}."
+
+
+def _asked(after_s: float | None) -> str:
+    """Return in words for how long a target asked to be left alone."""
+    is_time = after_s is not None and 0 < after_s < math.inf
+    return f"; it asks to wait {after_s:.0f} s" if is_time else ""
 
 
 def _refused(answer: Refused, batch: list[Item]) -> int:

@@ -42,6 +42,7 @@ _FIRST_PAUSE_S = 0.1
 _MAX_INVALID = 20
 
 _OK = range(200, 300)
+_UNAUTHORISED = frozenset({401, 403})
 _TOO_LARGE, _TOO_MANY, _SERVER_ERRORS = 413, 429, 500
 
 _USER_CODES = {
@@ -253,6 +254,8 @@ def _refusal(reply: Reply) -> Answer:
         return Retry(reason=f"{said}{_because(code, _BUSY_CODES)}", after_s=reply.after_s)
     if code is None:
         hint = "that is no HTTP Event Collector; its port is mostly 8088, not that of the web pages"
+        if reply.status in _UNAUTHORISED:
+            hint = "something before the collector refuses the token; look at the options token and url"
         return Misconfigured(reason=f"{said}: {hint}")
     return Refused(reason=f"{said}{_because(code, _EVENT_CODES)}")
 

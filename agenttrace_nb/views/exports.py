@@ -155,7 +155,11 @@ def _remarks(status: HandlerStatus) -> list[str]:
     if status.problem is not None and status.problem not in status.dropped:
         found.append(one_line(status.problem, 400))
     if status.state == "stopped":
-        found.append(f"Put that right, then: %trace_export resume {status.settings.name}")
+        name = status.settings.name
+        found.append(f"Put that right, then: %trace_export resume {name}")
+        found.append(
+            f"For other options: %trace_export remove {name}, then add it with --backlog 2h, so that what waited is sent"
+        )
     if status.state == "paused":
         found.append(f"To go on: %trace_export resume {status.settings.name}")
     for reason, count in status.dropped.most_common(3):

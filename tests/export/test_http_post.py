@@ -148,6 +148,30 @@ def test_files_that_hold_no_certificate_are_refused_at_once(ca_file, tmp_path) -
 # ------------------------------------------------------------------------------------------------ where a secret goes
 
 
+def test_a_web_page_is_no_success_and_names_the_address() -> None:
+    with receiving() as receiver:
+        receiver.answer(Response(200, b"<html>Sign in</html>", {"Content-Type": "text/html; charset=utf-8"}))
+        answer = post(receiver.url)
+    assert isinstance(answer, Misconfigured)
+    assert f"{receiver.url} answers with a web page" in answer.reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Client sent an HTTP request to an HTTPS server.",
+        "<center>The plain HTTP request was sent to HTTPS port</center>",
+        "Reason: You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+def test_a_server_that_wants_tls_is_named_and_no_step_is_lost_to_it(said: str) -> None:
+    with receiving() as receiver:
+        receiver.answer(Response(400, said.encode()))
+        answer = post(receiver.url)
+    assert isinstance(answer, Misconfigured)
+    assert "speaks TLS at this port: write https://" in answer.reason
+
+
 def test_a_redirect_is_not_followed() -> None:
     with receiving() as elsewhere, receiving() as server:
         server.answer(Response(307, headers={"Location": elsewhere.url}))
@@ -240,6 +264,7 @@ def test_a_connection_that_breaks_is_tried_again() -> None:
         answer = post(url)
     assert isinstance(answer, Retry)
     assert "broke" in answer.reason
+    assert "write https://" in answer.reason
 
 
 def test_a_target_that_never_answers_is_given_up_in_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from export.recorded import Remembering, record, running, wait_for
 
 from agenttrace_nb.export import outlet as outlets
 from agenttrace_nb.export import sender as senders
+from agenttrace_nb.export.feed import follower_name
 from agenttrace_nb.export.handler import Misconfigured, Moment, Refused, Retry, Sent, TooLarge
 from agenttrace_nb.export.patience import Limits, Patience
 from agenttrace_nb.journal.append import Journal
@@ -324,6 +326,25 @@ def test_paused_it_sends_nothing_and_loses_nothing(journal):
     assert handler.ids == []
     with running(journal.path, handler) as outlet:
         wait_for(lambda: settled(outlet, 11))
+
+
+def test_how_long_a_target_asks_to_be_left_alone_is_told_and_a_question_keeps_its_mark(journal):
+    answers = [Retry(reason="429", after_s=7.0), Retry(reason="is the port right?"), Retry(reason="x", after_s=0)]
+    told: list[Any] = []
+    with running(journal.path, Remembering(lambda _: answers.pop(0))) as outlet:
+        for _ in range(3):
+            outlet.test(told.append)
+        wait_for(lambda: len(told) == 3)
+    assert [answer.reason for answer in told] == ["429; it asks to wait 7 s.", "is the port right?", "x."]
+
+
+def test_a_marked_item_that_arrived_is_in_the_notes(journal):
+    told: list[Any] = []
+    with running(journal.path, Remembering()) as outlet:
+        outlet.test(told.append)
+        wait_for(lambda: told)
+        notes = journal.path.with_suffix(f".{follower_name(outlet.settings.name)}.json")
+        wait_for(lambda: notes.exists() and json.loads(notes.read_text())["state"].get("success_ns"))
 
 
 def test_a_marked_item_is_sent_at_once_and_brings_a_refusing_target_back(journal):

@@ -98,6 +98,32 @@ def test_a_wrong_option_is_refused_and_no_secret_is_repeated(options, words):
     assert TOKEN not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("prometheus", {"port": "abc"}, "port='abc' is not allowed"),
+        ("pushgateway", {"url": "gateway"}, "url: an address begins with"),
+        ("pushgateway", {"url": "http://localhost:9091", "delete": "maybe"}, "delete: on or off"),
+        ("datadog-metrics", {"api_key": "env:SOME_TOKEN", "site": "datadoghq.de"}, "Did you mean datadoghq.eu"),
+    ],
+)
+def test_a_wrong_value_is_refused_where_it_is_given(kind, options, words, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", TOKEN)
+    with pytest.raises(OptionError, match=words):
+        registry.check_options(registry.load(kind), options)
+
+
+def test_paths_are_kept_in_full(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = registry.check_options(registry.load("prometheus"), {"discovery": "found"})
+    assert kept == {"discovery": str(tmp_path / "found")}
+
+
+def test_a_kind_that_is_no_text_is_named():
+    with pytest.raises(OptionError, match="there is no kind of handler '5'; there are otlp"):
+        registry.load(5)
+
+
 def test_references_are_resolved_secrets_as_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("SOME_TOKEN", TOKEN)
     monkeypatch.setenv("SOME_ADDRESS", "http://localhost:1")

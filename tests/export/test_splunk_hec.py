@@ -114,6 +114,7 @@ def test_a_run_is_an_event_too(splunk: Receiver) -> None:
         (reply(503, "HEC is unhealthy, queues are full", 18), Retry, "queues are full"),
         (Response(413, b"Content-Length of 900000000 too large"), TooLarge, "413"),
         (Response(429, headers={"Retry-After": "3"}), Retry, "429"),
+        (Response(401, b"Unauthorized"), Misconfigured, "options token and url"),
         (Response(404, b"<html>Not found</html>"), Misconfigured, "8088"),
         (Response(303, headers={"Location": "/en-US/"}), Misconfigured, "no HTTP Event Collector"),
     ],

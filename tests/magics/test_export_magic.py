@@ -191,6 +191,7 @@ def test_the_list_tells_how_it_goes_in_text_and_escaped_html(shell, tmp_path, ca
     assert [line.strip() for line in remarks] == [
         "no answer from <script>x</script>.",
         "Put that right, then: %trace_export resume jsonl",
+        "For other options: %trace_export remove jsonl, then add it with --backlog 2h, so that what waited is sent",
         "3 dropped: too <b>big</b>.",
     ]
     html = data["text/html"]
