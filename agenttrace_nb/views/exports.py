@@ -158,7 +158,8 @@ def _remarks(status: HandlerStatus) -> list[str]:
         name = status.settings.name
         found.append(f"Put that right, then: %trace_export resume {name}")
         found.append(
-            f"For other options: %trace_export remove {name}, then add it with --backlog 2h, so that what waited is sent"
+            f"For other options: %trace_export remove {name}, then add it with --backlog 2h, "
+            "so that what waited is sent"
         )
     if status.state == "paused":
         found.append(f"To go on: %trace_export resume {status.settings.name}")
