@@ -18,7 +18,7 @@ from agenttrace_nb.journal.fold import Fold
 from agenttrace_nb.journal.follow import Follower
 from agenttrace_nb.journal.recover import EXPORT_PREFIX
 from agenttrace_nb.journal.sealing import Seal
-from agenttrace_nb.spans import SpanKind, Status
+from agenttrace_nb.spans import Span, SpanError, SpanKind, Status, trace_id_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.export.outgoing import Cutter
     from agenttrace_nb.export.settings import HandlerSettings
     from agenttrace_nb.journal.events import Event
-    from agenttrace_nb.spans import CellRun, Span, Trace
+    from agenttrace_nb.spans import CellRun, Trace
 
 EVENTS_PER_READ = 2000
 READ_AHEAD = 4096
@@ -47,10 +47,12 @@ def follower_name(handler: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A step or run that ended and is to be sent.
+    """A step or run that ended, or an alert, that is to be sent.
 
     Attributes
     ----------
+    signal
+        ``span``, ``run`` or ``alert``; an alert is told as a span.
     place
         Where it became ready.
     since
@@ -59,6 +61,7 @@ class Waiting:
         When it ended, nanoseconds since the epoch.
     """
 
+    signal: str
     place: Place
     since: int
     ready_ns: int
@@ -75,6 +78,8 @@ class Waiting:
 
     def item(self, cutter: Cutter) -> tuple[Item, int]:
         """Return what a handler is given of it, and about how many bytes that is."""
+        if self.span is not None and self.signal == "alert":
+            return cutter.alert(self.span)
         if self.span is not None:
             return cutter.span(self.span, self.trace, self.run, self.parent)
         assert self.run is not None  # noqa: S101 - it is about one of the two
@@ -225,6 +230,8 @@ class Feed:
             self._run_started(event)
         elif kind is EventKind.RUN_END and "joined" not in event.body:
             self._run_ended(event)
+        elif kind is EventKind.ALERT:
+            self._fired(event)
 
     def _begin_trace(self, event: Event, trace_id: str) -> None:
         self._first[trace_id] = event.seq
@@ -294,11 +301,19 @@ class Feed:
             self._open_runs.discard(key)
             self._add(event, (event.seq, 0), None, event.time_ns)
 
+    def _fired(self, event: Event) -> None:
+        place = (event.seq, 0)
+        if self._is_wanted("alert", event, place, event.time_ns):
+            self._queue.append(Waiting("alert", place, event.seq, event.time_ns, alert_span(event), None, None))
+
+    def _is_wanted(self, signal: str, event: Event, place: Place, ready_ns: int) -> bool:
+        if signal not in self._settings.signals or place <= self.done:
+            return False
+        return self._settings.wants(self.path.name, event.seq, ready_ns)
+
     def _add(self, event: Event, place: Place, span: Span | None, ready_ns: int) -> None:
         signal = "run" if span is None else "span"
-        if signal not in self._settings.signals:
-            return
-        if place <= self.done or not self._settings.wants(self.path.name, event.seq, ready_ns):
+        if not self._is_wanted(signal, event, place, ready_ns):
             return
         trace = self._fold.traces.get(span.trace_id) if span is not None else None
         keys = self._fold.run_of.get(span.trace_id) if span is not None else None
@@ -308,13 +323,26 @@ class Feed:
         if span is not None:
             since = min(since, self._first.get(span.trace_id, since))
         parent = self._fold.spans.get((span.trace_id, span.parent_id or "")) if span is not None else None
-        self._queue.append(Waiting(place, since, ready_ns, span, trace, run, parent))
+        self._queue.append(Waiting(signal, place, since, ready_ns, span, trace, run, parent))
 
     def _is_sealed(self, waiting: Waiting) -> bool:
         """Tell whether it may leave: with the audit log on, nothing does before it is sealed."""
         if waiting.span is None:
             return self._seal.has_passed(waiting.place[0])
         return self._seal.covers(waiting.span.trace_id, waiting.place[0])
+
+
+def alert_span(event: Event) -> Span:
+    """Return an alert as a step that failed, so that every target that takes steps takes it."""
+    body = event.body
+    trace_id = trace_id_of(f"alert {event.time_ns} {body.get('rule')}")
+    told = {f"alert.{name}": body.get(name) for name in ("rule", "value", "runs", "experiment", "arch")}
+    return Span(
+        trace_id=trace_id, span_id=trace_id[:16], kind=SpanKind.OTHER, name=f"alert: {body.get('rule')}",
+        start_ns=int(body.get("since_ns") or event.time_ns), end_ns=event.time_ns, status=Status.ERROR,
+        error=SpanError(f"{body.get('rule')}: {body.get('says')}", type="Alert"),
+        attributes={name: value for name, value in told.items() if value is not None},
+    )  # fmt: skip
 
 
 def _shown(seconds: float) -> str:

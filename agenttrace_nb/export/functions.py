@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 LINGER_S = 0.2
-SIGNALS = ("spans", "runs")
+SIGNALS = ("spans", "runs", "alerts")
 TYPE = "function"
 
 LOOK_EVERY_S = 0.02
@@ -117,7 +117,7 @@ async def _awaited(result: Any) -> Any:
 def handler(
     name: str,
     *,
-    signals: Iterable[str] = SIGNALS,
+    signals: Iterable[str] = ("spans", "runs"),
     content: str = Content.METADATA.value,
     backlog: str | float = "new",
     tries: int = TRIES,
@@ -132,7 +132,7 @@ def handler(
     name
         What to call it in ``%trace_export list``.
     signals
-        ``"spans"``, ``"runs"`` or both.
+        Any of ``"spans"``, ``"runs"`` and ``"alerts"`` (rules of a dashboard that fired).
     content
         How much it is given: ``"off"``, ``"metadata"`` or ``"full"`` (prompts, answers, arguments, results).
     backlog
@@ -160,10 +160,10 @@ def handler(
     given = {signals} if isinstance(signals, str) else set(signals)
     for signal in given - set(SIGNALS):
         raise OptionError(
-            f"signals={signal!r} is not allowed; it must be spans or runs.{did_you_mean(signal, SIGNALS)}"
+            f"signals={signal!r} is not allowed; it must be spans, runs or alerts.{did_you_mean(signal, SIGNALS)}"
         )
     if not given:
-        raise OptionError("signals is empty; it must name spans, runs or both")
+        raise OptionError("signals is empty; it must name spans, runs or alerts")
     if tries < 1:
         raise OptionError(f"tries={tries!r} is not allowed; it must be a number from 1")
     if name in kept.read():

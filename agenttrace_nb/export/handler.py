@@ -31,6 +31,7 @@ class Moment(StrEnum):
 
     SPAN = "span"  # a step ended
     RUN = "run"  # a cell run ended
+    ALERT = "alert"  # a rule of a dashboard fired; its span, of kind `OTHER`, says which and by what figure
     TEST = "test"  # a marked item that a user sends to see whether it arrives
 
 
@@ -43,8 +44,8 @@ class Item:
     moment
         What it tells.
     event_id
-        ``trace_id:span_id`` for a span, ``run:KEY`` for a run: the same each time it is sent, so that a target can drop
-        what it has.
+        ``trace_id:span_id`` for a span, ``run:KEY`` for a run, ``alert:KEY`` for an alert: the same each time it is
+        sent, so that a target can drop what it has.
     span
         The step, redacted and cut to the handler's level of content; ``None`` for a run.
     trace

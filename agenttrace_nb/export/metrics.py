@@ -278,6 +278,8 @@ class MetricBook:
     def _observed(self, item: Item, cost_usd: float | None) -> Iterator[Observation]:
         if item.moment is Moment.TEST:
             yield Observation(TESTS, (), 1.0, time.time_ns())
+        elif item.moment is Moment.ALERT:
+            return  # its rule is free text: no label, and no step of an agent
         elif item.moment is Moment.RUN and item.run is not None:
             run = item.run
             end_ns, labels = run.end_ns or run.start_ns, (run.arch or "", run.status.value)

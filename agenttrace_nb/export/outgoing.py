@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.redact import Redactor
 
 _STRUCTURE = frozenset({
-    "approval", "attempts", "call_id", "finish_reason", "from_agent", "items", "mlflow.spanType", "pending_approvals",
-    "request_id", "requested_model", "response_id", "server", "service_tier", "streamed", "to_agent", "triggered",
-    "type",
+    "alert.arch", "alert.experiment", "alert.rule", "alert.runs", "alert.value", "approval", "attempts", "call_id",
+    "finish_reason", "from_agent", "items", "mlflow.spanType", "pending_approvals", "request_id", "requested_model",
+    "response_id", "server", "service_tier", "streamed", "to_agent", "triggered", "type",
 })  # fmt: skip
 """Attributes that say how a step went, not what was said in it. All others are content."""
 
@@ -70,6 +70,11 @@ class Cutter:
         """Return the item of a run, and about how many bytes it has."""
         copy, size = self._run(run)
         return Item(moment=Moment.RUN, event_id=f"run:{run.key}", run=copy), size
+
+    def alert(self, span: Span) -> tuple[Item, int]:
+        """Return the item of an alert, and about how many bytes it has."""
+        copy, size = self._span(span, self._content)
+        return Item(moment=Moment.ALERT, event_id=f"alert:{span.trace_id}", span=copy), size
 
     # -- inside -------------------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class HandlerSettings:
     key: str = ""
     added_ns: int = 0
     seen: Mapping[str, int] = field(default_factory=dict)
-    signals: tuple[str, ...] = ("span", "run")
+    signals: tuple[str, ...] = ("span", "run", "alert")
     resumed: int = 0
 
     def wants(self, journal: str, seq: int, time_ns: int) -> bool:

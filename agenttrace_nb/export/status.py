@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.export.settings import HandlerSettings
 
-_ENDS = {"span": EventKind.SPAN_END, "run": EventKind.RUN_END}
+_ENDS = {"span": EventKind.SPAN_END, "run": EventKind.RUN_END, "alert": EventKind.ALERT}
 _NS_PER_S = 1e9
 
 

@@ -20,6 +20,8 @@ Kinds and what their bodies hold (every field may be absent; absent means unknow
 ``feedback``
     What somebody said of a trace that may be anywhere: key, trace_id, span_id, name, value, comment, user, time_ns,
     tracking_uri, cwd. It belongs to no run of this journal.
+``alert``
+    A rule of a dashboard that fired: rule, says, value, runs, since_ns, experiment, arch. It belongs to no run.
 ``trace-start``
     name, session, metadata, ``resumed`` (true where the trace goes on in another cell run).
 ``trace-end``
@@ -73,6 +75,7 @@ class EventKind(StrEnum):
     RUN_DATA = "run-data"
     RUN_END = "run-end"
     FEEDBACK = "feedback"
+    ALERT = "alert"
     TRACE_START = "trace-start"
     TRACE_END = "trace-end"
     AGENT = "agent"

@@ -96,8 +96,8 @@ class Fold:
         run.error = _error(event.body.get("error"))
         run.success = event.body.get("success", run.success)
 
-    def _feedback(self, event: Event) -> None:
-        """Leave it: it speaks of a trace that may be in another journal, and is no part of it."""
+    def _of_no_run(self, event: Event) -> None:
+        """Leave it: it speaks of traces that may be in another journal, and is no part of them."""
 
     def _trace_start(self, event: Event) -> None:
         trace_id, body = str(event.trace_id), event.body
@@ -196,7 +196,8 @@ _APPLY: dict[EventKind, Callable[[Fold, Event], None]] = {
     EventKind.RUN_START: Fold._run_start,  # noqa: SLF001 - the table is part of the class
     EventKind.RUN_DATA: Fold._run_data,  # noqa: SLF001
     EventKind.RUN_END: Fold._run_end,  # noqa: SLF001
-    EventKind.FEEDBACK: Fold._feedback,  # noqa: SLF001
+    EventKind.FEEDBACK: Fold._of_no_run,  # noqa: SLF001
+    EventKind.ALERT: Fold._of_no_run,  # noqa: SLF001
     EventKind.TRACE_START: Fold._trace_start,  # noqa: SLF001
     EventKind.TRACE_END: Fold._trace_end,  # noqa: SLF001
     EventKind.AGENT: Fold._agent,  # noqa: SLF001

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agenttrace_nb import config
 from agenttrace_nb.analysis.search import load
 from agenttrace_nb.journal.append import process_journal
+from agenttrace_nb.journal.events import EventKind
+from agenttrace_nb.journal.redact import Redactor
 from agenttrace_nb.mlflow_store import target
 from agenttrace_nb.tracing import runs
 from agenttrace_nb.views.dashboard import Dashboard
+from agenttrace_nb.views.dashboard_text import alert_words
+from agenttrace_nb.views.wire import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+
+    from agenttrace_nb.analysis.monitor_rules import Alert
 
 
 def dashboard(
@@ -72,4 +79,20 @@ def dashboard(
         alerts=alerts,
     )
     runs.watch_costs(made.feed)
+    made.on_alert(partial(_send_on, Redactor(settings.redact), {"experiment": experiment, "arch": arch}))
     return made
+
+
+def _send_on(redactor: Redactor, about: dict[str, str | None], alert: Alert) -> None:
+    """Write an alert to the journal, which the export handlers follow."""
+    journal = process_journal()
+    told = {
+        "rule": alert.rule.text,
+        "says": alert_words(alert),
+        "value": alert.reading.value,
+        "runs": alert.reading.runs,
+    }
+    body = {**told, "since_ns": int(alert.since_ms * NS_PER_MS), **about}
+    journal.append(EventKind.ALERT, body=body, urgent=True, redactor=redactor)
+    if journal.path is not None:
+        runs.export(journal.path)

@@ -17,6 +17,7 @@ from agenttrace_nb.export import control, functions, notices
 from agenttrace_nb.export.functions import handler
 from agenttrace_nb.export.status import statuses
 from agenttrace_nb.journal.append import Journal
+from agenttrace_nb.journal.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,17 @@ def test_signals_choose_what_it_is_called_with(journal):
     assert control.flush()
     assert [item.event_id for item in given] == ["run:run"]
     assert (status().sent, status("steps").sent) == (1, 6)
+
+
+def test_alerts_of_a_dashboard_come_only_where_they_are_asked_for(journal):
+    given: dict[str, list[str]] = {"mine": [], "pager": []}
+    handler("mine")(lambda item: given["mine"].append(item.event_id))
+    handler("pager", signals={"alerts"})(lambda item: given["pager"].append(item.event_id))
+    expected = record(journal, traces=1, spans=2)
+    journal.append(EventKind.ALERT, body={"rule": "errors > 5 in 10m"}, urgent=True)
+    assert control.flush()
+    assert set(given["mine"]) == expected | {"run:run"}
+    assert [one[:6] for one in given["pager"]] == ["alert:"]
 
 
 def test_an_async_function_runs_on_a_loop_of_its_own(journal):
@@ -167,7 +179,7 @@ def test_removed_it_is_called_no_more(journal):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"signals": {"run"}}, "signals='run' is not allowed; it must be spans or runs. Did you mean runs"),
+        ({"signals": {"run"}}, "signals='run' is not allowed; it must be spans, runs or alerts. Did you mean runs"),
         ({"signals": ()}, "signals is empty"),
         ({"tries": 0}, "tries=0 is not allowed"),
         ({"content": "everything"}, "content='everything' is not allowed"),
