@@ -62,6 +62,8 @@ class PrometheusSource:
             told = answer.json()
             status, data = told["status"], told.get("data")
         except (ValueError, TypeError, KeyError, AttributeError):
+            told = None
+        if told is None:  # behind the except: what the parser says helps nobody
             explain(answer, self.kind, None)
         if status != "success" or not answer.ok:
             explain(answer, self.kind, str(told.get("error") or told.get("message") or ""))

@@ -223,8 +223,9 @@ def test_grafana_is_asked_through_its_proxy(stub: Answering, monkeypatch: pytest
 )  # fmt: skip
 def test_what_goes_wrong_is_said_in_words(stub: Answering, answer: Answer, words: str) -> None:
     stub.answer = lambda _: answer
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=words) as told:
         ask(stub)
+    assert told.value.__context__ is None  # no parser's tracebacks above it
 
 
 @pytest.mark.parametrize(
