@@ -8,6 +8,7 @@ whether any of this can work.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import inspect
 import json
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace
 
 LOWEST_SERVER = (3, 4)
+_SPAN_ID_BYTES = 8
 _NO_RESOURCE = Resource.get_empty()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _CODES = {"OK": StatusCode.OK, "ERROR": StatusCode.ERROR, "UNSET": StatusCode.UNSET}
@@ -202,13 +204,17 @@ def to_records(trace: Trace) -> list[SpanRecord]:
 
 
 def _to_record(trace_id: str, span: Span) -> SpanRecord:
-    # The dictionary holds the attributes as the JSON texts that they are stored as: nothing is decoded for nothing.
+    # The dictionary holds what is stored: attributes as JSON texts, ids in base64. Nothing is decoded for nothing; to
+    # ask the span itself makes MLflow build an OpenTelemetry span, which takes longer than all the rest.
     stored = span.to_dict()
+    span_id, parent_id = _hex(stored.get("span_id")), _hex(stored.get("parent_span_id"))
+    if span_id is None or (parent_id is None and stored.get("parent_span_id")):  # a form of an earlier MLflow
+        span_id, parent_id = span.span_id, span.parent_id
     status = stored["status"]
     return SpanRecord(
         trace_id=trace_id,
-        span_id=span.span_id,
-        parent_id=span.parent_id,
+        span_id=span_id,
+        parent_id=parent_id,
         name=stored["name"],
         start_ns=stored["start_time_unix_nano"],
         end_ns=stored["end_time_unix_nano"] or None,
@@ -219,6 +225,15 @@ def _to_record(trace_id: str, span: Span) -> SpanRecord:
         },
         events=[(event["name"], event["time_unix_nano"], event["attributes"]) for event in stored["events"]],
     )
+
+
+def _hex(stored: Any) -> str | None:
+    """Return the id of a span that is stored in base64; ``None`` for none, and for what is no such id."""
+    try:
+        found = base64.b64decode(stored, validate=True)
+    except (TypeError, ValueError):
+        return None
+    return found.hex() if len(found) == _SPAN_ID_BYTES else None
 
 
 # ------------------------------------------------------------------------------------------------------- feedback
