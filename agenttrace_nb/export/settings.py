@@ -174,7 +174,24 @@ def _seconds(value: Any) -> float:
 
 def settings_file(folder: Path | None = None) -> Path:
     """Return the file that holds them, whether it exists or not."""
-    return (folder or journal_folder()) / FILE
+    return folder_of_handlers(folder) / FILE
+
+
+def folder_of_handlers(folder: Path | None = None) -> Path:
+    """Return the folder that holds the file: that of the journals.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be used; the message says what to do.
+    """
+    try:
+        return folder or journal_folder()
+    except OSError as error:
+        raise OptionError(_UNUSABLE.format(error)) from None
+
+
+_UNUSABLE = "handlers cannot be kept: {}; free some space there, or set AGENTTRACE_STATE_DIR to another local folder"
 
 
 def read(folder: Path | None = None) -> dict[str, HandlerSettings]:
@@ -209,7 +226,7 @@ def add(settings: HandlerSettings, folder: Path | None = None) -> HandlerSetting
     OptionError
         If there is one of that name.
     """
-    folder = folder or journal_folder()
+    folder = folder_of_handlers(folder)
     settings = replace(settings, key=uuid.uuid4().hex, added_ns=time.time_ns(), seen=last_seqs(folder))
     with _changing(folder) as handlers:
         if settings.name in handlers:
@@ -230,7 +247,7 @@ def remove(name: str, folder: Path | None = None) -> HandlerSettings:
     OptionError
         If there is none of that name.
     """
-    with _changing(folder or journal_folder()) as handlers:
+    with _changing(folder_of_handlers(folder)) as handlers:
         return handlers.pop(known_name(name, handlers))
 
 
@@ -242,7 +259,7 @@ def pause(name: str, *, paused: bool, folder: Path | None = None) -> None:
     OptionError
         If there is no handler of that name.
     """
-    with _changing(folder or journal_folder()) as handlers:
+    with _changing(folder_of_handlers(folder)) as handlers:
         kept = handlers[known_name(name, handlers)]
         handlers[name] = replace(kept, paused=paused, resumed=kept.resumed + (not paused))
 
@@ -264,12 +281,17 @@ def known_name(name: str, handlers: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _changing(folder: Path) -> Iterator[dict[str, HandlerSettings]]:
-    lease = _waited_for(lambda: Lease((folder / FILE).with_suffix(".lock")))
+    try:
+        lease = _waited_for(lambda: Lease((folder / FILE).with_suffix(".lock")))
+    except OSError as error:
+        raise OptionError(_UNUSABLE.format(error)) from None
     try:
         handlers = read(folder)
         yield handlers
         entries = {name: {k: v for k, v in asdict(of).items() if k != "name"} for name, of in handlers.items()}
         write_private(folder / FILE, {"version": 1, "handlers": entries})
+    except OSError as error:
+        raise OptionError(_UNUSABLE.format(error)) from None
     finally:
         lease.release()
 
@@ -277,11 +299,16 @@ def _changing(folder: Path) -> Iterator[dict[str, HandlerSettings]]:
 def write_private(path: Path, content: dict[str, Any]) -> None:
     """Replace a file by JSON that only its owner may read; whoever reads it sees the old one or the new one."""
     new = path.with_suffix(f".{os.getpid()}.new")
-    with open(new, "w", encoding="utf-8", opener=open_private) as file:
-        file.write(json.dumps(content, indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with open(new, "w", encoding="utf-8", opener=open_private) as file:
+            file.write(json.dumps(content, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
 
 
 def _waited_for(take: Callable[[], Lease]) -> Lease:

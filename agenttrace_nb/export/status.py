@@ -17,7 +17,7 @@ from agenttrace_nb.export import settings as kept
 from agenttrace_nb.export.feed import follower_name
 from agenttrace_nb.export.worker import hanging_file
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.journal.place import SUFFIX, JournalError, journal_folder
+from agenttrace_nb.journal.place import SUFFIX, JournalError
 from agenttrace_nb.journal.read import JournalReader
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def statuses(folder: Path | None = None) -> list[HandlerStatus]:
     OptionError
         If the settings of the handlers are damaged.
     """
-    folder = folder or journal_folder()
+    folder = kept.folder_of_handlers(folder)
     handlers = kept.read(folder)
     handlers |= {name: outlet.settings for name, outlet in functions.outlets().items()}
     found = [HandlerStatus(settings=settings) for settings in handlers.values()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 
 import pytest
@@ -13,6 +15,7 @@ from agenttrace_nb.config import OptionError
 from agenttrace_nb.export import settings as kept
 from agenttrace_nb.export.handler import Content
 from agenttrace_nb.export.settings import HandlerSettings
+from agenttrace_nb.export.status import statuses
 
 ONE = HandlerSettings(name="one", type="jsonl", options={"path": "/x"}, content=Content.FULL, backlog=7200.0)
 
@@ -52,6 +55,27 @@ def test_a_damaged_file_is_told_with_the_next_step(tmp_path):
     kept.settings_file(tmp_path).write_text('{"handlers": {"one": 5}}')
     with pytest.raises(OptionError, match=r"handlers.json cannot be read .*; remove it and add the handlers again"):
         kept.read(tmp_path)
+
+
+@pytest.mark.parametrize("use", [kept.read, kept.settings_file, statuses, lambda: kept.add(ONE)])
+def test_a_folder_that_cannot_be_used_is_told_with_the_next_step(use, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AGENTTRACE_STATE_DIR", str(tmp_path / "file" / "inside"))
+    with pytest.raises(OptionError, match=r"cannot be kept: .*; free some space there, or set AGENTTRACE_STATE_DIR"):
+        use()
+
+
+def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path, monkeypatch):
+    kept.add(ONE, tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OptionError, match=r"cannot be kept: .*No space left on device; free some space"):
+        kept.remove("one", tmp_path)
+    assert list(kept.read(tmp_path)) == ["one"]
+    assert not list(tmp_path.glob("*.new"))
 
 
 def test_many_that_add_at_once_lose_none(tmp_path):
