@@ -13,6 +13,7 @@ import os
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +28,7 @@ from agenttrace_nb.export.worker import resource_of
 from agenttrace_nb.journal.append import process_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from agenttrace_nb.export.handler import Context, Item
@@ -156,16 +157,11 @@ def handler(
     ... def note(item):
     ...     print(item.run.name, item.run.status)
     """
+    if callable(name):
+        raise OptionError('the handler needs a name: @at.handler("notes")')
     kept.check_name(name)
-    given = {signals} if isinstance(signals, str) else set(signals)
-    for signal in given - set(SIGNALS):
-        raise OptionError(
-            f"signals={signal!r} is not allowed; it must be spans, runs or alerts.{did_you_mean(signal, SIGNALS)}"
-        )
-    if not given:
-        raise OptionError("signals is empty; it must name spans, runs or alerts")
-    if tries < 1:
-        raise OptionError(f"tries={tries!r} is not allowed; it must be a number from 1")
+    given = _check_signals(signals)
+    tries = _check_tries(tries)
     if name in kept.read():
         msg = f"there is a handler {name!r} already, added by export_to; choose another name"
         raise OptionError(msg)
@@ -181,6 +177,22 @@ def handler(
         return function
 
     return decorate
+
+
+def _check_signals(signals: Any) -> set[str]:
+    given = set(signals) if isinstance(signals, Iterable) and not isinstance(signals, str) else {signals}
+    for signal in given - set(SIGNALS):
+        hint = did_you_mean(str(signal), SIGNALS)
+        raise OptionError(f"signals={signal!r} is not allowed; it must be spans, runs or alerts.{hint}")
+    if not given:
+        raise OptionError("signals is empty; it must name spans, runs or alerts")
+    return given
+
+
+def _check_tries(tries: Any) -> int:
+    if not isinstance(tries, int) or tries < 1:
+        raise OptionError(f"tries={tries!r} is not allowed; it must be a whole number from 1")
+    return tries
 
 
 def stop_handler(name: str) -> None:

@@ -181,7 +181,9 @@ def test_removed_it_is_called_no_more(journal):
     [
         ({"signals": {"run"}}, "signals='run' is not allowed; it must be spans, runs or alerts. Did you mean runs"),
         ({"signals": ()}, "signals is empty"),
+        ({"signals": 5}, "signals=5 is not allowed"),
         ({"tries": 0}, "tries=0 is not allowed"),
+        ({"tries": "many"}, "tries='many' is not allowed"),
         ({"content": "everything"}, "content='everything' is not allowed"),
         ({"backlog": "yesterday"}, "backlog='yesterday' is not allowed"),
     ],
@@ -190,6 +192,11 @@ def test_a_wrong_argument_is_told_where_it_is_given(journal, arguments, words):
     with pytest.raises(OptionError, match=words):
         handler("mine", **arguments)
     assert functions.outlets() == {}
+
+
+def test_a_name_that_was_forgotten_is_asked_for(journal):
+    with pytest.raises(OptionError, match=r'the handler needs a name: @at\.handler\("notes"\)'):
+        handler(print)
 
 
 def test_above_something_that_is_no_function_it_says_so(journal):
