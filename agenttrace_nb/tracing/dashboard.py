@@ -67,6 +67,8 @@ def dashboard(
     """
     settings = config.current()
     cwd = Path.cwd()
+    if experiment is not None:
+        experiment = config.check_text("experiment", experiment)
     if arch is not None:
         arch = config.check_text("arch", arch)
     made = Dashboard(

@@ -139,7 +139,15 @@ class Dashboard:
         return self._watch.alerts
 
     def on_alert(self, callback: Callable[[Alert], Any]) -> Callable[[Alert], Any]:
-        """Have a function called each time a rule fires. It is called on the dashboard's thread; fit as a decorator."""
+        """Have a function called each time a rule fires. It is called on the dashboard's thread; fit as a decorator.
+
+        Raises
+        ------
+        OptionError
+            If it is no function.
+        """
+        if not callable(callback):
+            raise OptionError(f"on_alert takes a function, not a {type(callback).__name__}")
         self._watch.listeners.append(callback)
         return callback
 

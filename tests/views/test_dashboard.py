@@ -141,6 +141,8 @@ def test_an_alert_is_told_once_for_each_crossing_and_a_callback_that_fails_stops
 ) -> None:
     fired: list[float] = []
     with kernel_dashboard(tmp_path, alerts=["errors > 2 in 1h", "success < 0.9 over 500 runs"]) as (made, journal, _):
+        with pytest.raises(OptionError, match="on_alert takes a function, not a int"):
+            made.on_alert(5)
         made.on_alert(lambda _: 1 / 0)
         made.on_alert(lambda alert: fired.append(alert.reading.value))
         with caplog.at_level(logging.WARNING, "agenttrace_nb"):
@@ -336,6 +338,7 @@ def test_a_window_may_be_a_name_a_length_or_a_timedelta(given: Any, name: str) -
         ({"alerts": ["succes < 1 over 5 runs"]}, "Did you mean success"),
         ({"alerts": "errors > 5 in 1h"}, "it must be a list of rules"),
         ({"arch": ""}, "arch"),
+        ({"experiment": ["flights"]}, "experiment="),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_allowed(wrong: dict[str, Any], told: str) -> None:
