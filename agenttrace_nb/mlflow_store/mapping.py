@@ -20,7 +20,7 @@ from agenttrace_nb.mlflow_store.content import (
     reply,
 )
 from agenttrace_nb.mlflow_store.limits import session_value, tags
-from agenttrace_nb.mlflow_store.records import SpanRecord, clean, text_of
+from agenttrace_nb.mlflow_store.records import SpanRecord, clean, root_text_of, text_of
 from agenttrace_nb.spans import Agent, Span, SpanKind, Status, Trace, span_id_of
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _set_content(texts: dict[str, str], span: Span, rest: dict[str, Any], *, is_
         if value is None:
             rest[side] = ABSENT
             continue
-        texts[name] = text_of(as_shown)
+        texts[name] = root_text_of(as_shown) if is_root else text_of(as_shown)
         if how is not None:
             rest[side] = how
 

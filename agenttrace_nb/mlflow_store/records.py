@@ -84,6 +84,21 @@ def text_of(value: Any) -> str:
     return _dump(_small_numbers(value)) if _LONG_NUMBER.search(text) else text
 
 
+def root_text_of(value: Any) -> str:
+    r"""Return the JSON text of what a trace's root was given or gave, from which MLflow cuts the trace's preview.
+
+    No database takes half of a surrogate pair, which models do produce: a preview with one would stop all that follows.
+
+    Examples
+    --------
+    >>> root_text_of("a\ud800b")
+    '"a?b"'
+    """
+    text = _encode(value)
+    cleaned = clean(text)
+    return text_of(value if cleaned == text else json.loads(cleaned))
+
+
 def value_of(text: str) -> Any:
     """Return the value of an attribute's JSON text; a text that is no JSON stands for itself.
 
