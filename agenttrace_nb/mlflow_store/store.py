@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from agenttrace_nb.mlflow_store import adapter
 from agenttrace_nb.mlflow_store import attributes as names
-from agenttrace_nb.mlflow_store.records import MetricPoint
+from agenttrace_nb.mlflow_store.records import MetricPoint, clean
 from agenttrace_nb.mlflow_store.restore import to_trace
 from agenttrace_nb.mlflow_store.runs import MS_IN_NS, success_tags
 from agenttrace_nb.mlflow_store.target import refusal, shown
@@ -149,8 +149,9 @@ class Store:
 
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: dict[str, str]) -> str:
         """Make a run and return its id."""
+        tags = {clean(key): clean(value) for key, value in tags.items()}  # names of agents may hold anything
         with self._asked():
-            run = self._client.create_run(experiment_id, start_time=start_ms, tags=tags, run_name=name)
+            run = self._client.create_run(experiment_id, start_time=start_ms, tags=tags, run_name=clean(name))
         return str(run.info.run_id)
 
     def find_runs(self, experiment_id: str, tag: str, value: str) -> dict[str, tuple[str, str]]:
