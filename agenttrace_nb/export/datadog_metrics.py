@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.config import did_you_mean
 from agenttrace_nb.export.handler import API_VERSION, Answer, Context, Item, Misconfigured, Refused, Retry, Sent
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared
+from agenttrace_nb.export.http_options import LookedAtEarly, check_protected, check_url, file_option
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook
 
@@ -41,7 +41,7 @@ _REFUSED = frozenset({400, 422})
 _TIMEOUT, _TOO_LARGE, _TOO_MANY, _SERVER_ERRORS = 408, 413, 429, 500
 
 
-class DatadogMetricsHandler:
+class DatadogMetricsHandler(LookedAtEarly):
     """Sends runs, tokens, cost and errors as counts, and durations as distributions."""
 
     api_version = API_VERSION
@@ -57,17 +57,6 @@ class DatadogMetricsHandler:
 
     _base: str
     _post: Poster
-
-    @staticmethod
-    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the options where they are given, in the user's kernel.
-
-        Raises
-        ------
-        ValueError
-            As of `open`.
-        """
-        return prepared(DatadogMetricsHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

@@ -158,8 +158,9 @@ class Handler(Protocol):
 
     Notes
     -----
-    A static method ``prepare(options) -> options`` is called, where there is one, in the user's kernel when the handler
-    is added, with the options as given (secrets as references). It may complete them, or raise `ValueError`.
+    A static or class method ``prepare(options) -> options`` is called, where there is one, in the user's kernel when
+    the handler is added, with the options as given (secrets as references). It may complete them, or raise
+    `ValueError`.
     """
 
     api_version: int

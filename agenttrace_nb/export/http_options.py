@@ -6,7 +6,7 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from agenttrace_nb.export.handler import Context
@@ -78,28 +78,28 @@ def file_option(options: Mapping[str, Any], name: str) -> str | None:
     return None if given is None else str(Path(str(given)).expanduser())
 
 
-def prepared(made: type[Handler], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as they may be kept: paths in full, as kernels begin in different folders, and values looked at.
+class LookedAtEarly:
+    """A handler whose options are looked at where they are given, in the user's kernel: its ``open`` sends nothing."""
 
-    Parameters
-    ----------
-    made
-        A handler whose ``open`` sends nothing.
-    options
-        Its options as given. Where one refers to what is not there yet, the values are looked at when it is opened.
+    @classmethod
+    def prepare(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options as they may be kept: paths in full, as kernels begin in different folders.
 
-    Raises
-    ------
-    ValueError
-        If a value is not allowed; the text names the option.
-    """
-    known = dict(options)
-    for name in _FILES:
-        if name in known and not is_reference(known[name]):
-            known[name] = str(Path(str(known[name])).expanduser().absolute())
-    if not unresolved(known):
-        made().open(Context(name="check", options=resolved(made, known)))
-    return known
+        Where one refers to what is not there yet, their values are looked at when the handler is opened.
+
+        Raises
+        ------
+        ValueError
+            If a value is not allowed; the text names the option.
+        """
+        made = cast("type[Handler]", cls)
+        known = dict(options)
+        for name in _FILES:
+            if name in known and not is_reference(known[name]):
+                known[name] = str(Path(str(known[name])).expanduser().absolute())
+        if not unresolved(known):
+            made().open(Context(name="check", options=resolved(made, known)))
+        return known
 
 
 def check_protected(option: str, url: str) -> None:

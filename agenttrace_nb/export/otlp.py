@@ -20,7 +20,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import file_option, prepared
+from agenttrace_nb.export.http_options import LookedAtEarly, file_option
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook, Snapshot
 from agenttrace_nb.export.otlp_encode import encode_spans, partial_success, status_message
@@ -42,7 +42,7 @@ _WRONG_TYPE = 415
 _RETRIED = frozenset({408, 425, 429})
 
 
-class OtlpHandler:
+class OtlpHandler(LookedAtEarly):
     """Sends spans and metrics as OTLP, protobuf over HTTP.
 
     A step is a span, under OpenTelemetry's conventions for generative AI or under OpenInference. Cell runs have no
@@ -89,17 +89,6 @@ class OtlpHandler:
     _signals: frozenset[str]
     _book: MetricBook
     _told: Snapshot | None
-
-    @staticmethod
-    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the options where they are given, in the user's kernel.
-
-        Raises
-        ------
-        ValueError
-            As of `open`.
-        """
-        return prepared(OtlpHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

@@ -16,7 +16,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared, switch
+from agenttrace_nb.export.http_options import LookedAtEarly, check_protected, check_url, file_option, switch
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.metrics import MetricBook
 from agenttrace_nb.export.prometheus import registry_of
@@ -32,7 +32,7 @@ _UNAUTHORISED = frozenset({401, 403})
 _TOO_LARGE, _TOO_MANY, _BAD_REQUEST, _SERVER_ERRORS = 413, 429, 400, 500
 
 
-class PushgatewayHandler:
+class PushgatewayHandler(LookedAtEarly):
     """Pushes all metrics of a journal as one group, under ``job`` and ``instance`` (the journal).
 
     Each push holds everything since the handler was opened, so that one that was lost or came twice changes nothing.
@@ -56,17 +56,6 @@ class PushgatewayHandler:
 
     _post: Poster
     _group: str
-
-    @staticmethod
-    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the options where they are given, in the user's kernel.
-
-        Raises
-        ------
-        ValueError
-            As of `open`.
-        """
-        return prepared(PushgatewayHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

@@ -23,7 +23,7 @@ from agenttrace_nb.export.handler import (
     Sent,
     TooLarge,
 )
-from agenttrace_nb.export.http_options import check_protected, check_url, file_option, prepared, switch
+from agenttrace_nb.export.http_options import LookedAtEarly, check_protected, check_url, file_option, switch
 from agenttrace_nb.export.http_post import Poster, Reply
 from agenttrace_nb.export.jsonl import as_json
 from agenttrace_nb.secrets import Secret
@@ -67,7 +67,7 @@ _EVENT_CODES = {
 """Replies about single events: the same is answered each time."""
 
 
-class SplunkHecHandler:
+class SplunkHecHandler(LookedAtEarly):
     """Sends steps and runs to Splunk Enterprise or Splunk Cloud.
 
     An event holds what `JsonlHandler` writes in a line; ``time`` is when the step began. Indexed fields are
@@ -99,17 +99,6 @@ class SplunkHecHandler:
     _post: Poster
     _around: dict[str, str]
     _channel: str | None
-
-    @staticmethod
-    def prepare(options: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the options where they are given, in the user's kernel.
-
-        Raises
-        ------
-        ValueError
-            As of `open`.
-        """
-        return prepared(SplunkHecHandler, options)
 
     def open(self, context: Context) -> None:
         """Look at the options; nothing is sent yet.

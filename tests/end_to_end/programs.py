@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 TESTS = Path(__file__).parents[1]
-LIMIT_S = 60
+LIMIT_S = 180
 
 AGENTS = """
 import asyncio, os, pathlib, signal, sys, time
