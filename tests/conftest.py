@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -62,6 +63,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     yield
     if nextitem is None or nextitem.path != item.path:
         if mlflow := sys.modules.get("mlflow"):
+            with contextlib.suppress(Exception):  # what it still has to write goes where the file said
+                mlflow.flush_trace_async_logging()
             mlflow.set_tracking_uri(None)
             mlflow.tracking.fluent._active_experiment_id = None  # it has no function that takes it back
         for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in MLFLOW_SETTINGS]:
