@@ -120,11 +120,13 @@ def test_everything_can_be_done_with_the_keyboard_from_one_tab_stop(harness: Har
     assert grid.evaluate("(e) => e === document.activeElement")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
+    harness.page.wait_for_function("() => harness.model.sent.length")
     assert harness.sent() == [{"kind": "open", "row": 6}]
     harness.page.evaluate("() => harness.model.hear('msg:custom', { kind: 'opened', row: 6, model: 'm' }, [])")
     expect(page.locator("#a .agtr-place")).to_have_text("view of m")
     page.keyboard.press("Escape")
     expect(grid).to_be_focused()
+    harness.page.wait_for_function("() => harness.model.sent.length === 2")
     assert harness.sent()[-1] == {"kind": "close", "row": 6}
 
 
