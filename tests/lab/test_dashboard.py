@@ -109,6 +109,7 @@ def test_a_frame_that_was_missed_is_asked_for_again(harness: Harness) -> None:
     of.patch()
     of.take([run(901, NOW_MS)])
     send(harness, of)
+    harness.page.wait_for_function("() => harness.model.sent.some((message) => message.kind === 'resync')")
     assert harness.sent().count({"kind": "resync"}) == 1
     harness.patch(of.snapshot())
     harness.settle()
@@ -158,6 +159,7 @@ def test_what_needs_attention_stands_first_and_leads_to_its_runs(harness: Harnes
     page.locator("#a .agtr-name", has_text="triage").click()
     expect(page.locator("#a .agtr-last h3")).to_have_text("Last runs with triage")
     page.locator("#a .agtr-open").first.click()
+    page.wait_for_function("() => harness.model.sent.some((message) => message.kind === 'open')")
     asked = [message for message in harness.sent() if message["kind"] == "open"]
     assert len(asked) == 1
     assert len(asked[0]["row"]) == 32
@@ -165,8 +167,7 @@ def test_what_needs_attention_stands_first_and_leads_to_its_runs(harness: Harnes
     page.evaluate("(answer) => harness.model.hear('msg:custom', answer, [])", answer)
     expect(page.locator("#a .agtr-place")).to_have_text("view of m")
     page.get_by_role("button", name="next").click()
-    harness.settle()
-    assert len([message for message in harness.sent() if message["kind"] == "open"]) == 2
+    page.wait_for_function("() => harness.model.sent.filter((message) => message.kind === 'open').length === 2")
     page.keyboard.press("Escape")
     expect(page.locator("#a .agtr-open").nth(1)).to_be_focused()
 
