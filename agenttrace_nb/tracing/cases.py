@@ -200,6 +200,7 @@ class _Work:
     failed: int = 0
     problem: BaseException | None = None
     _said: set[str] = field(default_factory=set)
+    _stopped: bool = False
 
     def wait(self) -> None:
         """Run all; return when they are done.
@@ -215,10 +216,11 @@ class _Work:
         self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="agenttrace-case")
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(self._run,), name="agenttrace-cases", daemon=True)
-        thread.start()
         total, before = len(self.jobs), len(self.done)
         with tqdm(total=total, desc=str(self.options["arch"]), unit="run", disable=not total) as bar:
+            # Begun in here: an interrupt at any moment from now on must not leave cases running that nobody waits for.
             try:
+                thread.start()
                 while thread.is_alive():
                     thread.join(_LOOK_S)
                     self._tell(bar, before)
@@ -240,10 +242,11 @@ class _Work:
             for task in asyncio.all_tasks(self._loop):
                 task.cancel()
 
+        self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         if thread.is_alive() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(cancel)
-        thread.join(_STOP_S)
+            thread.join(_STOP_S)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -263,6 +266,8 @@ class _Work:
 
         async def worker() -> None:
             for job in waiting:
+                if self._stopped:  # also where the case before swallowed that it was cancelled
+                    return
                 await self._one(job)
 
         async with asyncio.TaskGroup() as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,38 @@ def test_an_interrupt_keeps_what_is_done_and_the_same_call_goes_on() -> None:
     found = at.run_cases(slow, range(5), arch="plain", concurrency=1)
     assert began == [0, 1, 2, 2, 3, 4]
     assert found.traces()["case"].tolist() == ["0", "1", "2", "3", "4"]
+
+
+def test_an_interrupt_before_the_first_look_leaves_no_case_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[int] = []
+
+    async def quick(case: int) -> None:
+        began.append(case)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tqdm.auto.tqdm", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        at.run_cases(quick, range(3), arch="plain")
+    assert began == []
+
+
+def test_after_an_interrupt_no_other_case_begins_though_one_swallows_that_it_is_cancelled() -> None:
+    began: list[int] = []
+
+    async def stubborn(case: int) -> None:
+        began.append(case)
+        if case == 0:
+            _thread.interrupt_main()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        at.run_cases(stubborn, range(3), arch="plain", concurrency=1)
+    assert not [t for t in threading.enumerate() if t.name == "agenttrace-cases"]
+    assert began == [0]
 
 
 def test_what_was_run_can_be_compared_at_once() -> None:
