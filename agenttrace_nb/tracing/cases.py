@@ -201,6 +201,7 @@ class _Work:
     problem: BaseException | None = None
     _said: set[str] = field(default_factory=set)
     _stopped: bool = False
+    _looping: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
         """Run all; return when they are done.
@@ -212,7 +213,6 @@ class _Work:
         """
         from tqdm.auto import tqdm
 
-        self._loop = asyncio.new_event_loop()
         self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="agenttrace-case")
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(self._run,), name="agenttrace-cases", daemon=True)
@@ -244,11 +244,13 @@ class _Work:
 
         self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        if thread.is_alive() and not self._loop.is_closed():
+        if thread.is_alive() and self._looping.wait(_STOP_S) and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(cancel)
             thread.join(_STOP_S)
 
     def _run(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._looping.set()
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._all())
