@@ -73,9 +73,9 @@ def record(journal: Journal, turn: int, runs: int) -> float:
 def one_turn(folder: Path, turn: int, runs: int, *, followed: bool) -> tuple[float, float, _Counted]:
     """Return the CPU of the appending thread and of the process, in seconds, and what was sent."""
     journal, widget = Journal(folder / f"{turn}-{followed}.journal"), _Counted()
-    dashboard = Dashboard(journal=journal, uri=None, load=lambda _: None, window="all") if followed else None  # type: ignore[arg-type,return-value]
+    dashboard = Dashboard(journal=journal, uri=None, load=lambda _: None, window="all") if followed else None
     if dashboard is not None:
-        dashboard._widget = widget  # type: ignore[assignment]
+        dashboard._widget = widget
         dashboard.figures()
     began = time.process_time()
     took = record(journal, turn, runs)

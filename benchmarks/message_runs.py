@@ -19,6 +19,7 @@ import os
 import statistics
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.isolated import close, hand_back, run_side, table, verdict
@@ -79,7 +80,7 @@ def in_turns(messages: int) -> dict[str, Any]:
     spent: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
     for number, at in enumerate(range(1, len(traces), TURN)):
         part = traces[at : at + TURN]
-        sides = {"ours": lambda: write(ours, gate, part), "bare": lambda: bare(client, part, home)}  # noqa: B023
+        sides = {"ours": partial(write, ours, gate, part), "bare": partial(bare, client, part, home)}
         for side in sides if number % 2 == 0 else reversed(sides):
             began, used = time.perf_counter(), time.process_time()
             sides[side]()

@@ -51,7 +51,7 @@ class Taken:
 
         for comm in {BaseComm, *BaseComm.__subclasses__()}:
             if "publish_msg" in vars(comm):
-                comm.publish_msg = self._counted(comm.publish_msg, send=send)  # type: ignore[method-assign]
+                comm.publish_msg = self._counted(comm.publish_msg, send=send)
 
     def _counted(self, publish: Callable[..., None], *, send: bool) -> Callable[..., None]:
         from ipykernel.kernelbase import Kernel

@@ -6,6 +6,7 @@ import asyncio
 import math
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -158,7 +159,7 @@ def metric(uri: str, view: str, name: str, *kinds: str, dimensions: tuple[str, .
         aggregations,
         list(dimensions),
     )
-    return [(point.dimensions, point.values) for point in found]  # noqa: PD011 - MLflow's
+    return list(map(attrgetter("dimensions", "values"), found))
 
 
 def test_figures_equal_mlflows_own_trace_metrics(watched: tuple[Dashboard, Dashboard, str]) -> None:

@@ -227,7 +227,7 @@ async def test_an_error_inside_is_told_from_the_one_that_is_handled(tmp_path: Pa
                 await play(one, bench)
     assert {str(span.error).split(":")[0] for span in rec.spans} == {"RateLimitError"}
     assert rec.one("llm").error is not None
-    assert rec.one("llm").error.http_status == 429  # type: ignore[union-attr]
+    assert rec.one("llm").error.http_status == 429
 
 
 async def test_agents_that_run_in_the_handler_of_their_own_errors_are_right(tmp_path: Path) -> None:

@@ -58,12 +58,12 @@ class Listener(TracingProcessor):
 
 
 def processors() -> list[Any]:
-    return list(get_trace_provider()._multi_processor._processors)  # type: ignore[attr-defined]
+    return list(get_trace_provider()._multi_processor._processors)
 
 
 def as_found() -> dict[str, Any]:
     """Return everything that installing touches."""
-    multi = get_trace_provider()._multi_processor  # type: ignore[attr-defined]
+    multi = get_trace_provider()._multi_processor
     return {
         "processors": processors(),
         "holder": sorted(vars(multi)),
@@ -118,7 +118,7 @@ async def test_sessions_and_mcp_servers_are_left_as_they_were_found(tmp_path: Pa
         async def own_get_items(*args: Any, **kwargs: Any) -> Any:
             return await SQLiteSession.get_items(session, *args, **kwargs)
 
-        session.get_items = own_get_items  # type: ignore[method-assign] # an attribute of the user's own
+        session.get_items = own_get_items  # an attribute of the user's own
         before = dict(vars(session)), dict(vars(server))
         with recording(tmp_path) as rec:
             await Runner.run(assistant(bench, mcp_servers=[server]), "hello", session=session)
@@ -214,7 +214,7 @@ async def test_a_runner_of_the_users_own_is_kept_called_and_given_back(tmp_path:
     set_default_agent_runner(own)
     assert await one_run(tmp_path) == 4
     assert own.calls == [("run", "Assistant", "hello")]
-    assert get_default_agent_runner().flavour == "counting"  # type: ignore[attr-defined]
+    assert get_default_agent_runner().flavour == "counting"
     install.uninstall()
     assert get_default_agent_runner() is own
 

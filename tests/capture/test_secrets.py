@@ -329,7 +329,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("name", ["input_guardrail_trips"])
 async def test_what_a_guardrail_found_is_kept_only_with_sensitive_data(name: str, tmp_path: Path) -> None:
     kept, _ = await kept_of(name, Kind.BARE, tmp_path)
-    assert REASON["reason"].encode() in kept  # type: ignore[attr-defined]
+    assert REASON["reason"].encode() in kept
 
 
 def test_the_search_for_secrets_finds_one_that_is_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from agenttrace_nb.export.handler import API_VERSION, Sent
 from agenttrace_nb.export.outlet import Outlet
@@ -94,7 +94,7 @@ class Remembering:
     """A handler that keeps what it is given; `answer` decides what it says."""
 
     api_version = API_VERSION
-    options: dict[str, str] = {"endpoint": "where"}  # noqa: RUF012 - as plugins write it
+    options: ClassVar[dict[str, str]] = {"endpoint": "where"}
     required: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset({"token"})
 
@@ -138,7 +138,7 @@ def sender(handler: Remembering, said: list[str] | None = None, **settings: Any)
     """Return what sends to a handler."""
     chosen = HandlerSettings(**{"name": "mine", "type": "mine", "backlog": "all", "key": "k", **settings})
     notes = said if said is not None else []
-    return Sender(chosen, lambda: handler, {"service.name": "tests"}, notes.append, QUICK)  # type: ignore[arg-type, return-value]
+    return Sender(chosen, lambda: handler, {"service.name": "tests"}, notes.append, QUICK)
 
 
 @contextlib.contextmanager

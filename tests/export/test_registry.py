@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from export import plugins
@@ -74,7 +75,7 @@ def test_a_plugin_that_is_broken_is_named_and_others_are_not_disturbed(installed
 
 
 class Strict(Remembering):
-    options = {"endpoint": "Where to.", "token": "The token.", "port": "A number."}  # noqa: RUF012
+    options: ClassVar = {"endpoint": "Where to.", "token": "The token.", "port": "A number."}
     required = frozenset({"endpoint"})
     secrets = frozenset({"token"})
 

@@ -107,14 +107,14 @@ def test_a_file_system_on_which_sqlite_cannot_share_files_is_not_used(
 ) -> None:
     class NoSharing(sqlite3.Connection):
         def execute(self, sql: str, *more: Any) -> sqlite3.Cursor:
-            here = self._path == str(own_state_dir)  # type: ignore[attr-defined]
+            here = self._path == str(own_state_dir)
             return super().execute("SELECT 'delete'" if here and "journal_mode" in sql else sql, *more)
 
     real = sqlite3.connect
 
     def connect(path: Path, **options: Any) -> sqlite3.Connection:
         made = real(path, factory=NoSharing, **options)
-        made._path = str(path.parents[1])  # type: ignore[attr-defined]
+        made._path = str(path.parents[1])
         return made
 
     monkeypatch.setattr(sqlite3, "connect", connect)

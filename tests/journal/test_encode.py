@@ -258,13 +258,13 @@ def test_subclasses_of_text_and_numbers_are_kept_by_what_they_are() -> None:
 
 
 def test_subclasses_that_do_things_when_iterated_are_read_without_them() -> None:
-    class Hooked(dict):  # type: ignore[type-arg]
-        def items(self) -> NoReturn:  # type: ignore[override]
+    class Hooked(dict):
+        def items(self) -> NoReturn:
             raise AssertionError
 
-        __iter__ = keys = values = items  # type: ignore[assignment]
+        __iter__ = keys = values = items
 
-    class HookedList(list):  # type: ignore[type-arg]
+    class HookedList(list):
         def __iter__(self) -> NoReturn:
             raise AssertionError
 
@@ -358,7 +358,7 @@ def test_values_are_encoded_far_down_in_the_stack_of_a_recursive_program() -> No
     frames = 0
     frame = sys._getframe()
     while frame is not None:
-        frames, frame = frames + 1, frame.f_back  # type: ignore[assignment]
+        frames, frame = frames + 1, frame.f_back
     assert json.loads(down(sys.getrecursionlimit() - frames - 60)) == {"a": [UNKNOWN, {"b": 1}]}
 
 

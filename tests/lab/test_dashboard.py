@@ -29,7 +29,7 @@ MANAGER = """() => { harness.model.widget_manager = {
 
 
 def start(harness: Harness, of: FixedFeed, **options: object) -> None:
-    harness.start(of.snapshot(), widget="dashboard", **options)  # type: ignore[arg-type]
+    harness.start(of.snapshot(), widget="dashboard", **options)
     expect(harness.page.locator("#a .agtr-tile").first).to_be_visible()
 
 

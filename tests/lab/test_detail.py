@@ -16,8 +16,6 @@ from agenttrace_nb.spans import SpanError, SpanKind
 from agenttrace_nb.views.feed import Feed, Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lab.harness import Harness
     from playwright.sync_api import Locator
 
@@ -300,7 +298,10 @@ def test_messages_are_read_by_keyboard(harness: Harness) -> None:
     harness.start(frame(*planner_executor()))
     feed = open_messages(harness)
     feed.locator("article[tabindex='0']").focus()
-    chosen: Callable[[], str] = lambda: harness.page.evaluate("() => document.activeElement.innerText")  # noqa: E731
+
+    def chosen() -> str:
+        return harness.page.evaluate("() => document.activeElement.innerText")
+
     press = harness.page.keyboard.press
     press("Home")
     harness.settle()

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
 def start(harness: Harness, found: Heatmap, **options: object) -> None:
-    harness.start(json.dumps(found._grid()).encode(), widget="heatmap", **options)  # type: ignore[arg-type]
+    harness.start(json.dumps(found._grid()).encode(), widget="heatmap", **options)
     expect(harness.page.locator("#a .agtr-heatmap table")).to_be_visible()
 
 

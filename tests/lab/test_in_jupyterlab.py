@@ -76,7 +76,7 @@ def open_notebook(browser: Browser) -> Iterator[Open]:
         def open_one(server: Server, name: str, *cells: str, **options: object) -> NotebookPage:
             if cells:
                 server.write(name, notebook(IMPORT, *cells))
-            page = stack.enter_context(opened(browser, server, name, **options))  # type: ignore[arg-type]
+            page = stack.enter_context(opened(browser, server, name, **options))
             if cells:
                 page.run(0)
             return page

@@ -34,7 +34,7 @@ MORE = "more = many(250)\nmore"
 
 
 def start(harness: Harness, found: TraceSet, **options: object) -> None:
-    harness.start(RunList(found).frame(), widget="run_list", **options)  # type: ignore[arg-type]
+    harness.start(RunList(found).frame(), widget="run_list", **options)
     expect(harness.page.locator("#a [role=grid]")).to_be_visible()
 
 

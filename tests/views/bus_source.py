@@ -34,7 +34,7 @@ class Recorded:
     ) -> None:
         self.run, self.traces = (run, traces) if run and traces else planner_executor()
         self.journal = OnlyABus()
-        self.live = LiveFold(self.journal, self.run.key)  # type: ignore[arg-type]
+        self.live = LiveFold(self.journal, self.run.key)
         self._seq = 0
         self._zero_ns = time.time_ns() if zero_ns is None else zero_ns
         self._played = 0

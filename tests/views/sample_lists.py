@@ -32,15 +32,15 @@ def run(
         b.add(SpanKind.LLM, "gpt-4o-mini", turn * end / 2, (turn + 0.6) * end / 2, turn_span, agent="Triage", **known)
     error = SpanError("seat 14A is taken", "LookupError") if more.get("failed") else None
     b.add(SpanKind.TOOL, "book", end * 0.8, end * 0.9, agent, agent="Triage", error=error)
-    trace = b.close(end, more.get("status", Status.OK))  # type: ignore[arg-type]
-    start_ns = int(more.get("start_ns", START_NS - at * HOUR_NS))  # type: ignore[call-overload]
+    trace = b.close(end, more.get("status", Status.OK))
+    start_ns = int(more.get("start_ns", START_NS - at * HOUR_NS))
     shift = start_ns - START_NS
     trace.start_ns += shift
     trace.end_ns = None if trace.status is Status.RUNNING else (trace.end_ns or 0) + shift
     for span in trace.spans:
         span.start_ns += shift
         span.end_ns = (span.end_ns or 0) + shift
-    trace.tags = {k: v for k, v in {"arch": arch, "case": case, "trial": more.get("trial")}.items() if v is not None}  # type: ignore[misc]
+    trace.tags = {k: v for k, v in {"arch": arch, "case": case, "trial": more.get("trial")}.items() if v is not None}
     trace.run_id = f"run{at}"
     return trace
 

@@ -99,7 +99,7 @@ def kernel_dashboard(tmp_path: Path, **options: Any) -> Iterator[tuple[Dashboard
     journal = Journal(tmp_path / "one.journal")
     made = Dashboard(journal=journal, uri=None, load=lambda _: pytest.fail("not asked for"), **options)
     widget = Listened()
-    made._widget = widget  # type: ignore[assignment]
+    made._widget = widget
     made._start()
     try:
         yield made, journal, widget
@@ -218,7 +218,7 @@ class FakeStore:
 
 
 def reader_of(store: FakeStore, of: FixedFeed, reason: str | None = None) -> StoreReader:
-    made = StoreReader(store, of, lambda: reason)  # type: ignore[arg-type]
+    made = StoreReader(store, of, lambda: reason)
     made.since(0)
     return made
 
@@ -247,7 +247,7 @@ def test_while_a_cell_runs_mlflow_is_not_read_and_the_foot_says_so() -> None:
 def test_reading_stops_in_between_when_a_cell_begins() -> None:
     of, store = feed([], rules=()), FakeStore([run(1, NOW_MS)], [run(2, NOW_MS)])
     reasons = iter([None, "a cell runs"])
-    made = StoreReader(store, of, lambda: next(reasons))  # type: ignore[arg-type]
+    made = StoreReader(store, of, lambda: next(reasons))
     made.since(0)
     made.step()
     assert len(of.board.ids) == 1

@@ -311,7 +311,7 @@ def test_the_flusher_wakes_a_loop_that_waits() -> None:
             wakes += 1
             return call(*args)
 
-        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+        loop.call_soon_threadsafe = counted
         flusher = Flusher(lambda due: None)
         flusher.start()
         await asyncio.sleep(0.55)

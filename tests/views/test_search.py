@@ -79,7 +79,7 @@ def test_lines_come_with_the_frames_and_again_only_when_they_change() -> None:
     assert list(columns["preview_row"]) == [0]
     assert [header["strings"][number] for number in columns["preview"]] == ["first"]
     b.trace.spans[0].error = SpanError("no")
-    feed._source._spans = list(b.trace.spans)  # type: ignore[attr-defined]
+    feed._source._spans = list(b.trace.spans)
     feed.pull(work_s=None)
     header, columns = decode(feed.patch() or b"")
     assert header["strings"][columns["preview"][0] - header["strings_at"]] == "no"

@@ -14,7 +14,7 @@ from agenttrace_nb.views.text import text_tree
 
 
 def tree(b: Build, **options: object) -> str:
-    return text_tree(b.close(1000), Rows(b.trace.spans), **options)  # type: ignore[arg-type]
+    return text_tree(b.close(1000), Rows(b.trace.spans), **options)
 
 
 def test_the_tree_says_everything_at_a_glance() -> None:

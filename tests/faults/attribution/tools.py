@@ -62,7 +62,7 @@ def tool(
     schema = declaration["parameters"]
     kinds = {key: _type(of, key in schema.get("required", ())) for key, of in schema["properties"].items()}
     invoke.__annotations__ = {"context": ToolContext[Any], **kinds}
-    invoke.__signature__ = inspect.Signature([  # type: ignore[attr-defined]
+    invoke.__signature__ = inspect.Signature([
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=ToolContext[Any]),
         *(
             inspect.Parameter(
