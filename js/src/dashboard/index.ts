@@ -1,6 +1,7 @@
-// The dashboard's entry for anywidget. State lives in the model's closure; views come and go.
+// The dashboard's entry for anywidget.
 
 import { type Host, Opener } from "../runs/kernel";
+import { widget } from "../widget";
 import { mountDashboard } from "./mount";
 import { DashboardStore } from "./store";
 
@@ -25,22 +26,4 @@ function connect(model: Host) {
   return { store, open: opener.open, disconnect };
 }
 
-export default () => {
-  let connection: ReturnType<typeof connect> | undefined;
-  return {
-    // Listens from here on: messages that come before the first view must not be lost.
-    initialize({ model }: { model: Host }) {
-      connection = connect(model);
-      return connection.disconnect;
-    },
-    render({ model, el }: { model: Host; el: HTMLElement }) {
-      if (connection) return mountDashboard(el, connection.store, connection.open);
-      const own = connect(model);
-      const unmount = mountDashboard(el, own.store, own.open);
-      return () => {
-        unmount();
-        own.disconnect();
-      };
-    },
-  };
-};
+export default widget(connect, (el, { store, open }) => mountDashboard(el, store, open));

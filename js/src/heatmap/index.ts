@@ -1,6 +1,7 @@
 // The heatmap's entry for anywidget. What it shows does not change; the runs behind a cell are a widget of their own.
 
 import { type Host, Opener } from "../runs/kernel";
+import { widget } from "../widget";
 import { gridOf } from "./grid";
 import { mountHeatmap } from "./mount";
 
@@ -8,25 +9,8 @@ function connect(model: Host) {
   const opener = new Opener(model);
   const onMessage = (message: never) => opener.hear(message);
   model.on("msg:custom", onMessage);
-  return { open: opener.open, disconnect: () => model.off("msg:custom", onMessage) };
+  const disconnect = () => model.off("msg:custom", onMessage);
+  return { grid: () => gridOf(model.get("_snapshot")), open: opener.open, disconnect };
 }
 
-export default () => {
-  let connection: ReturnType<typeof connect> | undefined;
-  return {
-    initialize({ model }: { model: Host }) {
-      connection = connect(model);
-      return connection.disconnect;
-    },
-    render({ model, el }: { model: Host; el: HTMLElement }) {
-      const grid = gridOf(model.get("_snapshot"));
-      if (connection) return mountHeatmap(el, grid, connection.open);
-      const own = connect(model);
-      const unmount = mountHeatmap(el, grid, own.open);
-      return () => {
-        unmount();
-        own.disconnect();
-      };
-    },
-  };
-};
+export default widget(connect, (el, { grid, open }) => mountHeatmap(el, grid(), open));

@@ -1,6 +1,7 @@
-// The list's entry for anywidget. State lives in the model's closure; views come and go.
+// The list's entry for anywidget.
 
 import { signal } from "@preact/signals";
+import { widget } from "../widget";
 import { type Host, Opener } from "./kernel";
 import { RunList } from "./list";
 import { mountList } from "./mount";
@@ -18,21 +19,4 @@ function connect(model: Host) {
   return { list, open: opener.open, disconnect: () => model.off("msg:custom", onMessage) };
 }
 
-export default () => {
-  let connection: ReturnType<typeof connect> | undefined;
-  return {
-    initialize({ model }: { model: Host }) {
-      connection = connect(model);
-      return connection.disconnect;
-    },
-    render({ model, el }: { model: Host; el: HTMLElement }) {
-      if (connection) return mountList(el, connection.list, connection.open);
-      const own = connect(model);
-      const unmount = mountList(el, own.list, own.open);
-      return () => {
-        unmount();
-        own.disconnect();
-      };
-    },
-  };
-};
+export default widget(connect, (el, { list, open }) => mountList(el, list, open));
