@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.place import AuditError, audit_folder
 from agenttrace_nb.journal import companion
-from agenttrace_nb.journal.companion import close_if_orphan, tell_where_on_signal
+from agenttrace_nb.journal.companion import close_if_orphan
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.place import LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted
@@ -262,11 +262,7 @@ def seal_orphans(log: AuditLog, say: Callable[[str], None], folder: Path | None 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sealing process for one journal."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    tell_where_on_signal()
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(NICE)
+    companion.begin(NICE)
 
     def say(text: str, run_key: str | None = None) -> None:
         with contextlib.suppress(OSError, ValueError):

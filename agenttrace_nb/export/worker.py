@@ -1,10 +1,9 @@
 """The process that sends on what is recorded, beside the kernel and for a moment after it.
 
-It is told things on standard input, one JSON object a line: ``{"env": {...}}`` (variables that were set since),
-``{"test": NAME, "id": N}`` (send a marked item and say what came back), ``{"flush": NAME}`` (send at once what there
-is). The end of the input means that the kernel is gone or wants no more. It answers on standard output:
-``{"say": TEXT}`` for the user, ``{"tested": N, "answer": KIND, "reason": TEXT}``. Which handlers there are it reads
-from their settings file.
+The kernel says ``{"env": {...}}`` (variables that were set since), ``{"test": NAME, "id": N}`` (send a marked item and
+say what came back), ``{"flush": NAME}`` (send at once what there is); see `companion`. It answers ``{"say": TEXT}`` for
+the user, and ``{"tested": N, "answer": KIND, "reason": TEXT}``. Which handlers there are it reads from their settings
+file.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import json
 import logging
 import os
 import queue
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +25,7 @@ from agenttrace_nb.export.feed import follower_name
 from agenttrace_nb.export.outlet import Outlet
 from agenttrace_nb.export.registry import load
 from agenttrace_nb.export.sender import Sender
-from agenttrace_nb.journal.companion import close_if_orphan
+from agenttrace_nb.journal import companion
 from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
 from agenttrace_nb.journal.read import JournalReader
 from agenttrace_nb.journal.recover import close_interrupted
@@ -79,7 +76,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until the kernel is gone and all is sent, or cannot be."""
-        threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
+        companion.listen(self._inbox.put)
         self._write_hanging()
         while not self._is_over():
             self._follow_settings()
@@ -96,13 +93,6 @@ class Worker:
 
     # -- what the kernel says -----------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in sys.stdin:
-                with contextlib.suppress(ValueError):
-                    self._inbox.put(json.loads(line))
-        self._inbox.put(None)
-
     def _hear_next(self) -> None:
         with contextlib.suppress(queue.Empty):
             said = self._inbox.get(timeout=LOOK_EVERY_S)
@@ -118,11 +108,7 @@ class Worker:
                 self._test(said["test"], said["id"])
 
     def _take_environment(self, changed: dict[str, str | None]) -> None:
-        for name, value in changed.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        companion.change_variables(changed)
         for outlet in self._outlets.values():
             if outlet.sender.standing.refused:
                 outlet.hurry()
@@ -220,7 +206,7 @@ class Worker:
 
     def _kernel_is_gone(self) -> None:
         self._gone_at = time.monotonic()
-        close_if_orphan(self.path)
+        companion.close_if_orphan(self.path)
         self._adopt_orphans()  # not least those of processes that the kernel forked
         for outlet in self._outlets.values():
             outlet.ask()
@@ -267,21 +253,7 @@ def has_more(path: Path, settings: HandlerSettings) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the exporting process for one journal."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(NICE)
+    companion.begin(NICE)
     prices.begin()
-    lock = threading.Lock()
-    # Handlers and their libraries may print: what the kernel reads is kept apart.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def tell(message: dict[str, Any]) -> None:
-        with lock, contextlib.suppress(OSError, ValueError):
-            out.write(json.dumps(message) + "\n")
-            out.flush()
-
-    Worker(Path(arguments[0]), tell).run()
-    sys.stdout.flush()
+    Worker(Path(arguments[0]), companion.teller()).run()
     os._exit(0)  # a handler that hangs must not keep the process

@@ -1,15 +1,13 @@
 """The process that writes journals to MLflow, beside the kernel and for a moment after it.
 
-It is told things on standard input, one JSON object a line: ``{}`` (something is new), ``{"env": {...}}`` (variables
-that were set since), ``{"wait": KEY, "id": N}`` (answer when that run has arrived). The end of the input means that
-the kernel is gone or wants no more. It answers on standard output, one JSON object a line; see `Delivery`.
+The kernel says ``{}`` (something is new), ``{"env": {...}}`` (variables that were set since), and ``{"wait": KEY,
+"id": N}`` (answer when that run has arrived); see `companion`. For what is answered see `Delivery`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import logging
 import os
 import queue
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.journal.companion import close_if_orphan, tell_where_on_signal
+from agenttrace_nb.journal import companion
 from agenttrace_nb.journal.follow import FollowerBusyError
 from agenttrace_nb.journal.place import JournalError, LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted, remove_old
@@ -83,7 +81,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until the kernel is gone and its journal is delivered, or cannot be."""
-        threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
+        companion.listen(self._inbox.put)
         try:
             with _delivering(self.path, self._stores, self._tell) as (traces, messages, feedback):
                 adopting = threading.Thread(target=self._adopt_orphans, name="agenttrace-orphans", daemon=True)
@@ -109,7 +107,7 @@ class Worker:
                 self._answer(traces, messages, feedback)
                 if self._gone and not closed:
                     closed = True
-                    close_if_orphan(self.path)
+                    companion.close_if_orphan(self.path)
                     continue
                 if closed and self._is_over(traces, messages, feedback):
                     return
@@ -125,13 +123,6 @@ class Worker:
         feedback.step(hurry=True)  # once more, now that all traces are there
         return feedback.is_at_end() and feedback.is_done()
 
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in sys.stdin:
-                with contextlib.suppress(ValueError):
-                    self._inbox.put(json.loads(line))
-        self._inbox.put(None)
-
     def _read_inbox(self, traces: TraceWriter, *, block: bool) -> None:
         pause = BUSY_S if self._waits or self._gone or traces.is_running() else IDLE_S
         with contextlib.suppress(queue.Empty):
@@ -144,11 +135,7 @@ class Worker:
         if said is None:
             self._gone = True
             return
-        for name, value in said.get("env", {}).items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        companion.change_variables(said.get("env", {}))
         if "wait" in said:
             self._waits.append(_Wait(said["id"], said["wait"], traces.last_seq()))
 
@@ -278,11 +265,8 @@ def _keep_writing(writers: Sequence[MessageRunWriter | FeedbackWriter], stop: th
 
 
 def prepare_process() -> None:
-    """Make this process a good neighbour: low priority, little CPU, short waits, nothing fetched or sent elsewhere."""
+    """Make MLflow a good neighbour: little CPU, short waits, nothing fetched or sent elsewhere."""
     gc.set_threshold(*COLLECTOR)
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(NICE)
     # MLflow would try seven times over four minutes before it says that a server is down; here somebody else retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -297,18 +281,8 @@ def prepare_process() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the writing process for one journal: its path and, where old ones are deleted, the days they are kept."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    tell_where_on_signal()
+    companion.begin(NICE)
     prepare_process()
-    lock = threading.Lock()
-    # MLflow and its libraries may print: what the kernel reads is kept apart.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def tell(message: dict[str, Any]) -> None:
-        with lock, contextlib.suppress(OSError, ValueError):
-            out.write(json.dumps(message) + "\n")
-            out.flush()
-
-    Worker(Path(arguments[0]), tell, keep_days=float(arguments[1]) if len(arguments) > 1 else None).run()
+    keep_days = float(arguments[1]) if len(arguments) > 1 else None
+    Worker(Path(arguments[0]), companion.teller(), keep_days=keep_days).run()
     return 0

@@ -50,8 +50,8 @@ def end(journal: Journal) -> None:
     exporting = process._exportings.pop(journal.path, None)
     if exporting is not None:
         exporting.close()
-        exporting._process.wait(90)
-        wait_for(lambda: exporting._thread is None)
+        exporting.companion.process.wait(90)
+        wait_for(lambda: exporting.companion._thread is None)
 
 
 def exporting(journal: Journal) -> Exporting:
@@ -98,8 +98,8 @@ def test_killed_in_the_middle_it_goes_on_and_sends_nothing_twice(journal, tmp_pa
     control.export_to("jsonl", path=str(target))
     expected = record(journal, traces=20, spans=50)
     control.begin()
-    wait_for(lambda: exporting(journal)._process and lines_of(target))
-    os.kill(exporting(journal)._process.pid, signal.SIGKILL)
+    wait_for(lambda: exporting(journal).companion.process and lines_of(target))
+    os.kill(exporting(journal).companion.process.pid, signal.SIGKILL)
     expected |= record(journal, traces=20, spans=50, first=100, key="second")
     assert control.flush("jsonl", 90)
     ids = [line["event_id"] for line in lines_of(target)]

@@ -30,8 +30,8 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal
     made.close()
     if (exporting := process._exportings.pop(made.path, None)) is not None:
         exporting.close()
-        exporting._process.wait(90)
-        wait_for(lambda: exporting._thread is None)
+        exporting.companion.process.wait(90)
+        wait_for(lambda: exporting.companion._thread is None)
 
 
 @pytest.mark.timeout(180)

@@ -23,7 +23,6 @@ from mlflow_store.test_message_runs import written
 from agenttrace_nb.journal import companion
 from agenttrace_nb.journal.append import Journal
 from agenttrace_nb.journal.events import EventKind
-from agenttrace_nb.mlflow_store import delivery as delivery_module
 from agenttrace_nb.mlflow_store.delivery import Delivery
 from agenttrace_nb.mlflow_store.feedback import read_reports
 
@@ -39,7 +38,7 @@ def delivery(journal: Journal) -> Iterator[Delivery]:
     made = Delivery(journal.path)
     yield made
     made.close()
-    process = made._process
+    process = made.companion.process
     if process is not None:
         try:
             process.wait(10)
@@ -166,9 +165,9 @@ def test_variables_that_are_set_later_reach_the_process(
     journal: Journal, delivery: Delivery, cwd: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery.start()
-    assert eventually(lambda: delivery._sent_environment or delivery._process)
+    assert eventually(lambda: delivery.companion.process)
     sent: list[dict] = []
-    monkeypatch.setattr(delivery_module.json, "dumps", lambda m: sent.append(m) or json.JSONEncoder().encode(m))
+    monkeypatch.setattr(companion.json, "dumps", lambda m: sent.append(m) or json.JSONEncoder().encode(m))
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
     delivery.nudge()
     assert eventually(lambda: any(m.get("env", {}).get("MLFLOW_TRACKING_USERNAME") == "me" for m in sent), 20)
@@ -180,11 +179,11 @@ def test_a_process_that_ends_early_is_started_again_and_goes_on(
     record_run(journal, "k1", uri, cwd, booking(1))
     delivery.start()
     assert delivery.wait("k1", PATIENCE_S), log_of(journal)
-    first = delivery._process
+    first = delivery.companion.process
     assert first is not None
     first.kill()
     record_run(journal, "k2", uri, cwd, booking(2))
-    assert eventually(lambda: delivery._process is not first)
+    assert eventually(lambda: delivery.companion.process is not first)
     assert delivery.wait("k2", PATIENCE_S), log_of(journal)
     cells, messages = written(mlflow.MlflowClient(uri))
     assert sorted(cells) == ["k1", "k2"]
@@ -193,7 +192,7 @@ def test_a_process_that_ends_early_is_started_again_and_goes_on(
 
 def test_an_interrupt_of_the_kernel_does_not_reach_the_process(journal: Journal, delivery: Delivery) -> None:
     delivery.start()
-    process = eventually(lambda: delivery._process)
+    process = eventually(lambda: delivery.companion.process)
     assert os.getpgid(process.pid) != os.getpgid(0)
 
 
@@ -216,8 +215,8 @@ start_trace(journal, "k2", trace)
 for span in trace.spans[:4]:
     start_span(journal, "k2", span)
 journal.flush()
-delivery._launched.wait(60)  # one that is killed before has left its journal to the next start
-print(delivery._process.pid, flush=True)
+delivery.companion.launched.wait(60)  # one that is killed before has left its journal to the next start
+print(delivery.companion.process.pid, flush=True)
 {then}
 """
 
@@ -276,4 +275,4 @@ class Fleeting(UserDict[str, str]):
 def test_a_variable_that_is_deleted_meanwhile_does_no_harm(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", Fleeting({"PATH": "here", "MLFLOW_X": "1"}))
     assert companion.variables()["PATH"] == "here"
-    assert Delivery(journal.path)._changed_environment() == {"MLFLOW_X": "1"}
+    assert Delivery(journal.path).companion.changed_variables() == {"MLFLOW_X": "1"}
