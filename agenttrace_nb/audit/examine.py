@@ -42,6 +42,8 @@ class Examination:
         The tree of the entries as they are.
     verifier
         The log's key, once its first entry has proven to be the anchor's.
+    statements
+        What the entries say, but for those that cannot be read; none at the level ``fast``.
     """
 
     def __init__(self, vault: Vault, anchor: str, level: str) -> None:
@@ -53,7 +55,7 @@ class Examination:
         self.tree = Tree()
         self.verifier: Verifier | None = None
         self._entries: list[bytes] = []
-        self._statements: list[Statement | None] = []
+        self.statements: list[Statement] = []
         self._epochs: list[Epoch] = []
 
     def run(self, key_of_keys: Callable[[], bytes]) -> None:
@@ -65,9 +67,9 @@ class Examination:
                 return
             self._check_entries()
             self._check_tables()
-            say_times(self.report, [s for s in self._statements if s is not None])
+            say_times(self.report, self.statements)
             if self._level == "full":
-                check_content(self.report, self._vault, [s for s in self._statements if s is not None], key_of_keys)
+                check_content(self.report, self._vault, self.statements, key_of_keys)
         except (sqlite3.Error, UnicodeError) as error:
             self.report.find(f"the vault cannot be read to its end ({error})")
         finally:
@@ -123,9 +125,10 @@ class Examination:
             self.report.find("there is not exactly one checkpoint for each entry")
         for index, entry in enumerate(self._entries):
             statement = self._check_entry(index, entry, previous, epoch)
-            self._statements.append(statement)
-            if statement is not None and statement.kind in ("genesis", "key-rotate"):
-                epoch = self._next_epoch(index, statement, epoch)
+            if statement is not None:
+                self.statements.append(statement)
+                if statement.kind in ("genesis", "key-rotate"):
+                    epoch = self._next_epoch(index, statement, epoch)
             edge.append(leaf_hash(entry))
             previous = str(Checkpoint(self.origin, edge.size, edge.root()))
             if (tip := notes.get(index + 1)) is not None:
@@ -195,7 +198,7 @@ class Examination:
                 f"the vault's index (its table 'source') is not what the entries say, in rows{about}: it was edited. "
                 "The entries are judged by themselves; `show` and `find` are not to be trusted before it is restored"
             )
-        wanted = {s.index for s in self._statements if s is not None and s.predicate.get("components")}
+        wanted = {s.index for s in self.statements if s.predicate.get("components")}
         if {row[0] for row in db.execute("SELECT i FROM content")} != wanted:
             find("contents are missing, or there are some that belong to no entry")
         self._check_pins()
@@ -204,8 +207,8 @@ class Examination:
     def _check_pins(self) -> None:
         expected = [
             (said["pinKind"], said["pinSize"], said["pinAt"], said["pinDigest"])
-            for s in self._statements
-            if s is not None and s.kind == "pin" and (said := s.predicate)
+            for s in self.statements
+            if s.kind == "pin" and (said := s.predicate)
         ]
         rows = self._vault.pin_rows()
         kept = [(kind, size, at, _digest(data)) for _, kind, size, at, data in rows]
@@ -214,20 +217,18 @@ class Examination:
 
     def _sources(self) -> list[tuple[int, Source]]:
         found = []
-        for statement in self._statements:
-            if statement is not None and (told := statement.predicate.get("source")) is not None:
+        for statement in self.statements:
+            if (told := statement.predicate.get("source")) is not None:
                 source = Source(told["journal"], told["kind"], told["trace"], told["seq"])
                 found.append((statement.index, source))
         return found
 
     def _check_open(self) -> None:
-        counts: Counter[str] = Counter(s.kind for s in self._statements if s is not None)
+        counts: Counter[str] = Counter(s.kind for s in self.statements)
         for kind in sorted(counts):
             self.report.checks[f"  of kind {kind}"] = counts[kind]
         open_since: dict[str, int] = {}
-        for statement in self._statements:
-            if statement is None:
-                continue
+        for statement in self.statements:
             trace = statement.predicate.get("traceId")
             if statement.kind == "run-open":
                 open_since[str(trace)] = statement.index
@@ -237,8 +238,8 @@ class Examination:
             self.report.notes.append(f"trace {trace} was opened in entry {index} and never closed")
         self.report.notes += [
             f"entry {s.index} is a gap: events {s.predicate.get('fromSeq')} to {s.predicate.get('toSeq')} of a journal"
-            for s in self._statements
-            if s is not None and s.kind == "gap"
+            for s in self.statements
+            if s.kind == "gap"
         ]
 
 

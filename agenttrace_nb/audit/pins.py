@@ -89,7 +89,7 @@ def check_pins(report: Report, tree: Tree, pins: Iterable[Pin], verifier: Verifi
         The log's key; a note that it has not signed is no pin of this log.
     """
     for pin in pins:
-        if (finding := _contradiction(report, tree, pin, verifier)) is not None:
+        if (finding := contradiction(report, tree, pin, verifier)) is not None:
             report.findings.append(finding)
             continue
         if not pin.outside:
@@ -102,7 +102,8 @@ def check_pins(report: Report, tree: Tree, pins: Iterable[Pin], verifier: Verifi
         report.last_pin = max(report.last_pin or 0, pin.checkpoint.size)
 
 
-def _contradiction(report: Report, tree: Tree, pin: Pin, verifier: Verifier | None) -> Finding | None:
+def contradiction(report: Report, tree: Tree, pin: Pin, verifier: Verifier | None) -> Finding | None:
+    """Return what a pin shows to be wrong with a log; ``None`` if the log continues it."""
     wanted = pin.checkpoint
     if wanted.origin != report.origin:
         return Finding(Verdict.DIVERGED, f"a pin is of another log, {wanted.origin}")

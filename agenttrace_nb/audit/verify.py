@@ -84,7 +84,7 @@ def verify(
             from agenttrace_nb.audit.timestamps import check_stamps
 
             kept = [data for kind, *_, data in log.vault.pins() if kind == "tsa"]
-            check_stamps(report, examination.tree, [*kept, *(path.read_bytes() for path in stamps)], roots)
+            check_stamps(examination, [*kept, *(path.read_bytes() for path in stamps)], roots)
         if live is not None:
             from agenttrace_nb.audit.live import compare
 

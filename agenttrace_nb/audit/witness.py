@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import json
 import os
 import threading
@@ -18,7 +17,6 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from agenttrace_nb.audit.keys import open_signer
 from agenttrace_nb.audit.merkle import EMPTY_ROOT, verify_consistency
@@ -35,6 +33,7 @@ from agenttrace_nb.audit.note import (
 )
 from agenttrace_nb.audit.pins import Pin
 from agenttrace_nb.audit.place import AuditError, made_private, sync_folder, write_new
+from agenttrace_nb.audit.remote import ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 100_000
 _MAX_PROOF = 63
-_TIMEOUT_S = 10.0
 _PLAIN = "text/plain; charset=utf-8"
 
 
@@ -229,9 +227,11 @@ def witnessed(url: str, note: str, proof_since: Any) -> str:
     old_size = 0
     for _ in range(2):
         steps = "".join(f"\n{base64.b64encode(step).decode()}" for step in proof_since(old_size))
-        status, answer = _asked(url, "POST", "/add-checkpoint", f"old {old_size}{steps}\n\n{note}")
+        body = f"old {old_size}{steps}\n\n{note}".encode()
+        status, data = ask("witness", url, "POST", path="/add-checkpoint", body=body)
+        answer = data.decode("utf-8", "replace")
         if status == HTTPStatus.OK:
-            return answer
+            return _signed_line(note, answer)
         if status != HTTPStatus.CONFLICT or not answer.strip().isdigit():
             break
         old_size = int(answer)
@@ -242,6 +242,15 @@ def witnessed(url: str, note: str, proof_since: Any) -> str:
     raise AuditError(msg)
 
 
+def _signed_line(note: str, answer: str) -> str:
+    try:
+        Note.parse(note + answer)
+    except NoteError as error:
+        msg = f"what the witness answers is no signature of a checkpoint ({error})"
+        raise AuditError(msg) from error
+    return answer
+
+
 def pin_from(url: str, witness: Verifier, origin: str) -> Pin:
     """Return what a witness has last seen of a log, as a pin.
 
@@ -250,7 +259,8 @@ def pin_from(url: str, witness: Verifier, origin: str) -> Pin:
     AuditError
         If it has seen nothing, does not answer, or its signature does not hold.
     """
-    status, answer = _asked(url, "GET", checkpoint_path(origin))
+    status, data = ask("witness", url, "GET", path=checkpoint_path(origin))
+    answer = data.decode("utf-8", "replace")
     if status != HTTPStatus.OK:
         msg = f"the witness knows nothing of {origin} ({status}: {answer.strip()})"
         raise AuditError(msg)
@@ -263,21 +273,6 @@ def pin_from(url: str, witness: Verifier, origin: str) -> Pin:
         raise AuditError(msg) from error
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(when))
     return Pin(Checkpoint.parse(note.text), answer, f"the witness {witness.name}, {at}")
-
-
-def _asked(url: str, method: str, path: str, body: str | None = None) -> tuple[int, str]:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
-    try:
-        connection.request(method, parts.path.rstrip("/") + path, None if body is None else body.encode())
-        answer = connection.getresponse()
-        return answer.status, answer.read(_MAX_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        msg = f"the witness at {url} does not answer ({error})"
-        raise AuditError(msg) from error
-    finally:
-        connection.close()
 
 
 def cosign(url: str, *, folder: Path | None = None) -> str:
