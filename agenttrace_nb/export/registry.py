@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, cast
 
-from agenttrace_nb.config import OptionError, did_you_mean
+from agenttrace_nb.config import OptionError
 from agenttrace_nb.export.handler import API_VERSION, Handler
 from agenttrace_nb.journal.redact import Redactor
+from agenttrace_nb.plugins import Kinds, check_contract, check_names
 from agenttrace_nb.secrets import FORMS, Secret, SecretError, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-GROUP = "agenttrace_nb.handlers"
-"""The group of entry points in which a package names its handlers."""
-
-BUILT_IN: Mapping[str, str] = {
-    "otlp": "otlp:OtlpHandler",
-    "prometheus": "prometheus:PrometheusHandler",
-    "pushgateway": "pushgateway:PushgatewayHandler",
-    "splunk-hec": "splunk_hec:SplunkHecHandler",
-    "datadog-metrics": "datadog_metrics:DatadogMetricsHandler",
-    "jsonl": "jsonl:JsonlHandler",
-}
-"""Ours: module and class in this room."""
+KINDS = Kinds(
+    "handler",
+    "agenttrace_nb.handlers",
+    "agenttrace_nb.export",
+    {
+        "otlp": "otlp:OtlpHandler",
+        "prometheus": "prometheus:PrometheusHandler",
+        "pushgateway": "pushgateway:PushgatewayHandler",
+        "splunk-hec": "splunk_hec:SplunkHecHandler",
+        "datadog-metrics": "datadog_metrics:DatadogMetricsHandler",
+        "jsonl": "jsonl:JsonlHandler",
+    },
+)
 
 _REFERENCES = ("env:", "file:", "keyring:")
 _NEEDED = ("open", "export", "close", "options", "required", "secrets")
-
-
-def types() -> list[str]:
-    """Return the names of all kinds of handlers, without loading any.
-
-    Examples
-    --------
-    >>> "jsonl" in types()
-    True
-    """
-    return [*BUILT_IN, *(name for name in sorted(entry_points(group=GROUP).names) if name not in BUILT_IN)]
 
 
 def load(kind: str) -> type[Handler]:
@@ -55,25 +44,10 @@ def load(kind: str) -> type[Handler]:
     >>> load("jsonl").__name__
     'JsonlHandler'
     """
-    kind = str(kind)
-    if kind in BUILT_IN:
-        module, _, name = BUILT_IN[kind].partition(":")
-        return cast("type[Handler]", getattr(import_module(f"agenttrace_nb.export.{module}"), name))
-    found = entry_points(group=GROUP, name=kind)
-    if not found:
-        known = types()
-        msg = f"there is no kind of handler {kind!r}; there are {', '.join(known)}.{did_you_mean(kind, known)}"
-        raise OptionError(msg)
-    (entry, *_) = found
-    source = f"the handler {kind!r} of the package {entry.dist.name if entry.dist else entry.value}"
-    try:
-        made = entry.load()
-    except Exception as error:
-        raise OptionError(f"{source} cannot be loaded: {type(error).__name__}: {error}") from error
-    return checked(made, source)
+    return checked(*KINDS.load(str(kind)))
 
 
-def checked(made: Any, source: str) -> type[Handler]:
+def checked(made: Any, origin: str) -> type[Handler]:
     """Return a class if it keeps to the contract.
 
     Raises
@@ -81,14 +55,8 @@ def checked(made: Any, source: str) -> type[Handler]:
     OptionError
         If it does not.
     """
-    missing = [name for name in _NEEDED if not hasattr(made, name)]
-    if missing:
-        msg = f"{source} is no handler: it has no {', '.join(missing)} (see agenttrace_nb.export.handler.Handler)"
-        raise OptionError(msg)
-    version = getattr(made, "api_version", None)
-    if version != API_VERSION:
-        msg = f"{source} was written for version {version} of the contract, this is version {API_VERSION}; update it"
-        raise OptionError(msg)
+    contract = "agenttrace_nb.export.handler.Handler"
+    check_contract(made, origin, needed=_NEEDED, version=API_VERSION, contract=contract)
     return cast("type[Handler]", made)
 
 
@@ -103,13 +71,7 @@ def check_options(made: type[Handler], options: Mapping[str, Any]) -> dict[str, 
     OptionError
         If one is unknown or missing, or holds a secret itself; that is not repeated then.
     """
-    for name in options:
-        if name not in made.options:
-            known = [*made.options, *_OF_ALL]
-            msg = f"there is no option {name!r} for this handler; there are {', '.join(known)}."
-            raise OptionError(msg + did_you_mean(name, known))
-    if missing := [name for name in made.options if name in made.required and name not in options]:
-        raise OptionError(f"{missing[0]} must be given: {made.options[missing[0]]}")
+    check_names(options.keys(), made.options, made.required, of="this handler", more=_OF_ALL)
     for name, value in options.items():
         _check_value(name, value, secret=name in made.secrets)
     prepare = getattr(made, "prepare", None)

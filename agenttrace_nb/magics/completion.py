@@ -61,7 +61,7 @@ def _allowed_in_add(words: list[str]) -> list[str]:
     from agenttrace_nb.export.handler import Content
 
     if not words:
-        return registry.types()
+        return registry.KINDS.names()
     if words[-1] == "--content":
         return [level.value for level in Content]
     if words[-1] == "--backlog":

@@ -217,9 +217,9 @@ def _help(kind: str, made: Any) -> str:
 
 
 def _kinds() -> str:
-    from agenttrace_nb.export.registry import types
+    from agenttrace_nb.export.registry import KINDS
 
-    return f"There are {', '.join(types())}."
+    return f"There are {', '.join(KINDS.names())}."
 
 
 def _name(command: str, words: list[str]) -> str:

@@ -40,7 +40,7 @@ def test_the_plugin_of_the_documentation_is_the_one_that_is_tested():
     assert shown[: shown.index("```")].strip() in plugins.CODE
 
 
-@pytest.mark.parametrize("kind", registry.BUILT_IN)
+@pytest.mark.parametrize("kind", registry.KINDS.built_in)
 def test_every_handler_of_ours_keeps_to_the_contract(kind):
     made = registry.checked(registry.load(kind), kind)
     assert isinstance(made(), Handler)
@@ -49,13 +49,13 @@ def test_every_handler_of_ours_keeps_to_the_contract(kind):
 
 def test_kinds_are_named_without_loading_any(installed):
     code = (
-        "import sys; from agenttrace_nb.export import registry; print(' '.join(registry.types()))\n"
+        "import sys; from agenttrace_nb.export import registry; print(' '.join(registry.KINDS.names()))\n"
         "loaded = {'requests', 'lines_plugin', 'prometheus_client', 'google.protobuf', 'agents', 'mlflow'}\n"
         "assert not loaded & sys.modules.keys(), loaded & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [*registry.BUILT_IN, "broken", "gone", "hanging", "lines", "none", "old"]
+    assert done.stdout.split() == [*registry.KINDS.built_in, "broken", "gone", "hanging", "lines", "none", "old"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_kinds_are_named_without_loading_any(installed):
     [
         ("broken", "the handler 'broken' of the package lines-plugin cannot be loaded: ModuleNotFoundError"),
         ("gone", "the package lines-plugin cannot be loaded: AttributeError"),
-        ("none", "the package lines-plugin is no handler: it has no open, export, close, options"),
+        ("none", "the package lines-plugin cannot be used: it has no open, export, close, options"),
         ("old", "was written for version 0 of the contract, this is version 1; update it"),
         ("jsnol", "there is no kind of handler 'jsnol'; there are otlp, .*lines, none, old. Did you mean jsonl"),
     ],

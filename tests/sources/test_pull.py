@@ -56,11 +56,11 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two packages that bring a source, one of them broken."""
     monkeypatch.setitem(sys.modules, "its_package", sys.modules[__name__])
     found = [
-        EntryPoint("fixed", "its_package:FixedSource", registry.GROUP),
-        EntryPoint("broken", "its_package:NoSuchName", registry.GROUP),
-        EntryPoint("none", "its_package:Path", registry.GROUP),
+        EntryPoint("fixed", "its_package:FixedSource", registry.KINDS.group),
+        EntryPoint("broken", "its_package:NoSuchName", registry.KINDS.group),
+        EntryPoint("none", "its_package:Path", registry.KINDS.group),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda **which: EntryPoints(found).select(**which))
+    monkeypatch.setattr("agenttrace_nb.plugins.entry_points", lambda **which: EntryPoints(found).select(**which))
     monkeypatch.setattr(sys.modules[__name__], "Path", object, raising=False)
     FixedSource.asked = []
 
@@ -166,9 +166,15 @@ def test_times_are_understood_and_a_step_is_chosen() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"source": "promethous"}, "source='promethous' is not known; .*Did you mean prometheus?"),
+        (
+            {"source": "promethous"},
+            "there is no kind of source 'promethous'; there are prometheus, .*Did you mean prometheus?",
+        ),
         ({"source": "broken"}, "'broken' of the package .* cannot be loaded: AttributeError"),
-        ({"source": "none"}, "is no source: it has no read, options, required, secrets"),
+        (
+            {"source": "none"},
+            "the source 'none' of the package .* cannot be used: it has no read, options, required, secrets",
+        ),
         ({"query": " "}, "query=' ' is not allowed"),
         ({"query": None}, "query=None is not allowed"),
         ({"start": "yesterday"}, "start='yesterday' is not allowed; it must be a time such as '2026-01-31T09:00'"),
@@ -211,8 +217,8 @@ def test_the_source_in_the_docs_works(monkeypatch: pytest.MonkeyPatch) -> None:
     module: dict[str, Any] = {}
     exec(block, module)  # noqa: S102 - our own words
     monkeypatch.setattr(sys.modules[__name__], "Turbine", module["Turbine"], raising=False)
-    found = [EntryPoint("turbine", "its_package:Turbine", registry.GROUP)]
-    monkeypatch.setattr(registry, "entry_points", lambda **which: EntryPoints(found).select(**which))
+    found = [EntryPoint("turbine", "its_package:Turbine", registry.KINDS.group)]
+    monkeypatch.setattr("agenttrace_nb.plugins.entry_points", lambda **which: EntryPoints(found).select(**which))
     frame = at.pull("turbine", "rpm", start=START, end=END, step="1m", place="north", store=False)
     assert frame["value"].tolist() == [50.0 + (START_MS // 60_000 + n) % 7 for n in range(11)]
     assert set(frame["place"]) == {"north"}
