@@ -7,6 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
 from agenttrace_nb.mlflow_store.target import silence
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def read_scores(uri: str, traces: Iterable[Trace]) -> dict[str, dict[str, float]
     """Return the scores of traces by trace id and name: metrics of their runs, and assessments of the trace itself.
 
     Yes and no, true and false, pass and fail are 1 and 0; several of one name are taken together by their mean. An
-    assessment of a trace goes before a metric of its run, and one of a single step counts for none.
+    assessment of a trace goes before one of MLflow's trace around it, that before a metric of its run, and one of a
+    single step counts for none.
 
     Raises
     ------
@@ -57,18 +59,28 @@ def read_scores(uri: str, traces: Iterable[Trace]) -> dict[str, dict[str, float]
     """
     from mlflow import MlflowClient
 
-    from agenttrace_nb.mlflow_store import adapter
-
     if reason := silence(uri):
         raise ConnectionError(reason)
     client, listed = MlflowClient(uri), list(traces)
     of_run = _of_runs(client, sorted({trace.run_id for trace in listed if trace.run_id}))
-    found = {trace.trace_id: dict(of_run.get(trace.run_id or "", {})) for trace in listed}
-    for start in range(0, len(listed), _BATCH):
-        ids = [names.mlflow_trace_id(trace.trace_id) for trace in listed[start : start + _BATCH]]
-        for trace_id, said in adapter.read_assessments(uri, ids).items():
-            valid = ((a.name, a.value) for a in said if a.valid is not False)
-            found[names.own_trace_id(trace_id)] |= _means(valid)
+    around = {trace.trace_id: trace.tags.get(WITHIN_TRACE) for trace in listed}
+    said = _said_of(uri, [*(names.mlflow_trace_id(one) for one in around), *filter(None, around.values())])
+    return {
+        trace.trace_id: of_run.get(trace.run_id or "", {})
+        | said.get(around[trace.trace_id] or "", {})
+        | said.get(names.mlflow_trace_id(trace.trace_id), {})
+        for trace in listed
+    }
+
+
+def _said_of(uri: str, trace_ids: Iterable[str]) -> dict[str, dict[str, float]]:
+    from agenttrace_nb.mlflow_store import adapter
+
+    wanted = list(dict.fromkeys(trace_ids))
+    found: dict[str, dict[str, float]] = {}
+    for start in range(0, len(wanted), _BATCH):
+        for trace_id, said in adapter.read_assessments(uri, wanted[start : start + _BATCH]).items():
+            found[trace_id] = _means((a.name, a.value) for a in said if a.valid is not False)
     return found
 
 

@@ -7,6 +7,7 @@ import contextvars
 import inspect
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from agenttrace_nb import config
 from agenttrace_nb.analysis.trace_set import TraceSet
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.tracing.judging import check_success, judge
+from agenttrace_nb.tracing.rate_limits import Pause, wait_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -29,6 +31,8 @@ _LOOK_S = 0.1
 _STOP_S = 10.0
 _LONGEST_NAME = 80
 _MOST_AT_ONCE = 256
+_MOST_RETRIES = 100
+_MOST_TRACES_NAMED = 200  # what a tag of MLflow holds
 _NAMES = ("case", "id", "case_id", "task_id")
 
 
@@ -40,6 +44,7 @@ def run_cases(
     repeats: int = 1,
     concurrency: int = 4,
     success: Success | None = None,
+    retries: int = 5,
     experiment: str | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> TraceSet:
@@ -68,6 +73,11 @@ def run_cases(
         one of MLflow's scorers (``mlflow.genai.scorers``), which is given ``inputs`` and ``expectations`` of a case
         that has them, and the result as ``outputs``. Its score is a metric of the run too: compare by ``score:NAME``.
         A run that raised did not succeed.
+    retries
+        How often a case that met a rate limit (an error with HTTP status 429) is run again; the last time counts.
+        Until the time that the answer asks for (``retry-after``; without one 1, 2, 4 ... 60 seconds) no case begins.
+        Each run is recorded, and a later one carries the tag ``retry_of`` with the traces that it stands for, which
+        `compare` leaves out. An account without credit, or a wait of more than 10 minutes, is a failure at once.
     experiment, tags
         As for `trace`.
 
@@ -88,8 +98,9 @@ def run_cases(
     >>> found = run_cases(answer, {"task-1": "Where is my parcel?"}, arch="plain", repeats=3)  # doctest: +SKIP
     """
     arch = config.check_text("arch", arch)
-    _check_whole("repeats", repeats, 10_000)
-    _check_whole("concurrency", concurrency, _MOST_AT_ONCE)
+    _check_whole("repeats", repeats, 1, 10_000)
+    _check_whole("concurrency", concurrency, 1, _MOST_AT_ONCE)
+    _check_whole("retries", retries, 0, _MOST_RETRIES)
     _check_function("fn", fn)
     check_success(success)
     by_id = _by_id(cases)
@@ -109,7 +120,7 @@ def run_cases(
         for trial in range(1, repeats + 1)
         if (case, trial) not in done
     ]
-    work = _Work(fn, success, options, jobs, concurrency, done)
+    work = _Work(fn, success, options, jobs, concurrency, retries, done)
     try:
         work.wait()
     except BaseException:
@@ -121,9 +132,9 @@ def run_cases(
 _stopped: dict[Any, dict[tuple[str, int], Run]] = {}
 
 
-def _check_whole(name: str, value: Any, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        msg = f"{name}={value!r} is not allowed; it must be a whole number from 1 to {most:,}"
+def _check_whole(name: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        msg = f"{name}={value!r} is not allowed; it must be a whole number from {least} to {most:,}"
         raise config.OptionError(msg)
 
 
@@ -196,8 +207,10 @@ class _Work:
     options: dict[str, Any]
     jobs: list[_Job]
     concurrency: int
+    retries: int
     done: dict[tuple[str, int], Run]
     failed: int = 0
+    pause: Pause = field(default_factory=Pause)
     problem: BaseException | None = None
     _said: set[str] = field(default_factory=set)
     _stopped: bool = False
@@ -233,8 +246,10 @@ class _Work:
             raise self.problem
 
     def _tell(self, bar: Any, before: int) -> None:
-        if self.failed:
-            bar.set_postfix_str(f"{self.failed} failed", refresh=False)
+        waits = math.ceil(self.pause.left_s)
+        told = [f"{self.failed} failed"] if self.failed else []
+        told += [f"rate limit: goes on in {waits} s"] if waits else []
+        bar.set_postfix_str(", ".join(told), refresh=bool(waits))
         bar.update(len(self.done) - before - bar.n)
 
     def _stop(self, thread: threading.Thread) -> None:
@@ -277,16 +292,40 @@ class _Work:
                 group.create_task(worker())
 
     async def _one(self, job: _Job) -> None:
+        stands_for: Run | None = None
+        for attempt in range(1, self.retries + 2):
+            await self.pause.over()
+            if self._stopped:
+                return
+            run = self._begun(job, stands_for)
+            error = await self._tried(run, job)
+            wait_s = wait_asked(error, attempt) if error is not None and attempt <= self.retries else None
+            if error is None or wait_s is None:
+                break
+            self.pause.hold(wait_s)
+            self._say(f"{self.options['arch']} met a rate limit, and its cases wait for {wait_s:.0f} s", error)
+            stands_for = run
+        if error is not None:
+            self.failed += 1
+            self._say(f"{self.options['arch']}, case {job.case} failed and is recorded so", error)
+        self.done[job.case, job.trial] = run
+
+    def _begun(self, job: _Job, stands_for: Run | None) -> Run:
+        from agenttrace_nb.analysis.comparison.runs import RETRY_OF
         from agenttrace_nb.tracing import trace
 
-        run = trace(**self.options, case=job.case, trial=job.trial if job.is_repeated else None, live=False)
+        options = self.options
+        if stands_for is not None and (before := [one.trace_id for one in stands_for.traces]):
+            options = options | {"tags": options["tags"] | {RETRY_OF: " ".join(before[:_MOST_TRACES_NAMED])}}
+        return trace(**options, case=job.case, trial=job.trial if job.is_repeated else None, live=False)
+
+    async def _tried(self, run: Run, job: _Job) -> Exception | None:
         try:
             # A task of its own: what the case sets in its context ends with it.
             await self._loop.create_task(self._in_run(run, job))
         except Exception as error:
-            self.failed += 1
-            self._say(f"{self.options['arch']}, case {job.case} failed and is recorded so", error)
-        self.done[job.case, job.trial] = run
+            return error
+        return None
 
     async def _in_run(self, run: Run, job: _Job) -> None:
         with run:
@@ -334,7 +373,7 @@ def _as_set(by_id: Mapping[str, Any], repeats: int, done: Mapping[tuple[str, int
         labels = {"arch": arch, "case": case} | ({"trial": str(trial)} if repeats > 1 else {})
         for one in run.traces or [_empty(run)]:
             one.run_id = one.run_id or known
-            one.tags = {**labels, **one.tags}
+            one.tags = {**labels, **run.recorded.tags, **one.tags}
             traces.append(one)
     return TraceSet(traces, success=success)
 

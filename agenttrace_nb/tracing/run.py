@@ -20,7 +20,7 @@ from agenttrace_nb.journal.append import process_journal
 from agenttrace_nb.journal.events import EventKind
 from agenttrace_nb.journal.live import LiveFold
 from agenttrace_nb.journal.redact import Redactor
-from agenttrace_nb.mlflow_store import target
+from agenttrace_nb.mlflow_store import around, target
 from agenttrace_nb.spans import Status
 from agenttrace_nb.tracing import runs
 
@@ -318,7 +318,7 @@ class Run:
             "git_commit": provenance.git_commit(cwd),
             "versions": provenance.versions(),
             "roles": self._roles,
-            "tags": self._tags,
+            "tags": self._tags if parent_key else around.tags() | self._tags,
             "message_runs": settings.message_runs,
             "deterministic": settings.deterministic,
             "parent_key": parent_key,

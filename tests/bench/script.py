@@ -73,6 +73,7 @@ class Step:
     calls: tuple[Call, ...] = ()
     reasoning: str | None = None
     http_error: int | None = None
+    retry_after: str = "0"
     usage: TokenUsage | None = None
     delay_s: float = 0.0
     token_delay_s: float = 0.0
@@ -104,7 +105,7 @@ def use(*calls: Call, **options: Any) -> Step:
 
 
 def fail(status: int, **options: Any) -> Step:
-    """Return a step that answers with an HTTP error."""
+    """Return a step that answers with an HTTP error; with 429 goes ``retry_after``."""
     return Step(http_error=status, **options)
 
 

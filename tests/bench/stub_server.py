@@ -143,21 +143,22 @@ class _Handler(BaseHTTPRequestHandler):
         if self.stub.closing.wait(turn.step.delay_s):
             self.close_connection = True
         elif turn.step.http_error is not None:
-            self._send_json(turn.step.http_error, dialects.error_body(turn.step.http_error), turn.id("req"))
+            error = dialects.error_body(turn.step.http_error)
+            self._send_json(turn.step.http_error, error, turn.id("req"), turn.step.retry_after)
         elif body.get("stream"):
             self._send_stream(turn, body)
         else:
             whole = dialects.chat_body if "messages" in body else dialects.response_body
             self._send_json(200, whole(turn, body), turn.id("req"))
 
-    def _send_json(self, status: int, body: dict[str, Any], request_id: str) -> None:
+    def _send_json(self, status: int, body: dict[str, Any], request_id: str, retry_after: str = "0") -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.send_header("x-request-id", request_id)
         if status == 429:
-            self.send_header("retry-after", "0")
+            self.send_header("retry-after", retry_after)
         self.end_headers()
         self.wfile.write(content)
 

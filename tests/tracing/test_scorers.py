@@ -51,6 +51,10 @@ async def odd(case: dict[str, Any]) -> str:
     return await _answer(f"about {n}" if n % 2 else "I do not know at all")
 
 
+def _experiments() -> list[str]:
+    return [e.experiment_id for e in mlflow.search_experiments()]
+
+
 async def _answer(text: str) -> str:
     model = ScriptedModel([[assistant_message(text)]], emit_traces=True)
     return str((await Runner.run(Agent(name="Plain", model=model), "?")).final_output)
@@ -112,10 +116,53 @@ def test_traces_scored_by_mlflow_evaluate_are_compared_by_its_scores(store: Path
     def brief(outputs: Any) -> bool:
         return len(str(outputs)) < 100
 
-    frame = mlflow.search_traces(locations=[e.experiment_id for e in mlflow.search_experiments()])
+    frame = mlflow.search_traces(locations=_experiments())
     mlflow.genai.evaluate(data=frame, scorers=[brief])
     found = at.compare(at.search(), metrics="score:brief")
     assert found.findings.groups["plain"].known(found.findings.metrics[0]).tolist() == [1.0] * 8
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow, using pandas
+def test_runs_of_cases_are_evaluated_with_what_was_expected_of_each(store: Path) -> None:
+    @scorer
+    def as_expected(outputs: Any, expectations: dict[str, str]) -> bool:
+        return expectations["answer"] in str(outputs)
+
+    frame = mlflow.search_traces(locations=_experiments())
+    frame["expectations"] = [CASES[tags["case"]]["expectations"] for tags in frame["tags"]]
+    mlflow.genai.evaluate(data=frame, scorers=[as_expected])
+    pair = at.compare(at.search(), metrics="score:as_expected", baseline="plain").findings.pairs[0]
+    assert (pair.estimate, pair.losses, pair.ties) == (-0.5, 4, 4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow, using pandas
+def test_a_function_that_evaluate_calls_is_traced_once_and_compared_by_its_scores(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION", "true")  # which calls the function once before
+    place = mlflow.set_experiment("evaluated").experiment_id
+    data = [*CASES.values()]
+    try:
+        for arch, answer in (("plain", plain), ("odd", odd)):
+
+            @mlflow.trace
+            async def predict(n: int, arch: str = arch, answer: Any = answer) -> str:
+                with at.trace(arch=arch, case=f"task-{n}", live=False):
+                    return await answer({"inputs": {"n": n}})
+
+            mlflow.genai.evaluate(data=data, predict_fn=predict, scorers=[right])
+    finally:
+        mlflow.set_experiment("Default")
+    assert at.last().wait(180)
+    ours = [trace for trace in at.search(experiment="evaluated") if trace.agents]
+    assert len(ours) == 2 * len(data), "each call once, whoever else traces"
+    assert {trace.tags["arch"] for trace in ours} == {"plain", "odd"}
+    stored = mlflow.search_traces(locations=[place], return_type="list")
+    assert len(stored) == 2 * len(ours), "and MLflow's own of the function, with nothing of the agents in them"
+    assert sorted(len(trace.data.spans) for trace in stored)[: len(ours)] == [1] * len(ours)
+    found = at.compare(at.search(experiment="evaluated"), metrics="score:right", baseline="plain")
+    pair = found.findings.pairs[0]
+    assert (pair.test, pair.estimate, pair.losses, pair.ties) == ("exact McNemar", -0.5, 4, 4)
 
 
 def test_a_score_that_nobody_gave_is_told_with_those_there_are(store: Path) -> None:

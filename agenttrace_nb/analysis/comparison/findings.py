@@ -16,7 +16,7 @@ from agenttrace_nb.analysis.comparison.estimates import Estimate, OverTrials, es
 from agenttrace_nb.analysis.comparison.metrics import DEFAULT, Metric, Scale
 from agenttrace_nb.analysis.comparison.pairs import Pair, compare_pair
 from agenttrace_nb.analysis.comparison.runs import Runs, read_runs
-from agenttrace_nb.analysis.comparison.words import Verdict, effect, verdict
+from agenttrace_nb.analysis.comparison.words import Verdict, counted, effect, verdict
 from agenttrace_nb.analysis.statistics import paired, sizing
 from agenttrace_nb.analysis.statistics.multiplicity import holm
 from agenttrace_nb.config import OptionError, did_you_mean
@@ -219,7 +219,9 @@ def _size(found: Findings, margins: dict[str, float], compared: int) -> None:
 def _note_cases(found: Findings) -> None:
     for group in found.groups.values():
         if group.caseless:
-            found.notes.append(f"{group.caseless} of {len(group.runs)} runs of {group.name} have no case: not paired")
+            have = "has" if group.caseless == 1 else "have"
+            who = f"{group.caseless:,} of {counted(len(group.runs), 'run', 'runs')} of {group.name}"
+            found.notes.append(f"{who} {have} no case: not paired")
     told = set()
     for pair in found.pairs:
         if (pair.a, pair.b) in told or pair.metric.scale is Scale.PER_SUCCESS:
@@ -237,8 +239,8 @@ def _note_cases(found: Findings) -> None:
         for group in found.groups.values():
             known = group.known(metric).size
             if 0 < known < len(group.runs):
-                unknown = len(group.runs) - known
-                found.notes.append(f"{metric.label} of {unknown} runs of {group.name} is unknown: left out")
+                unknown = counted(len(group.runs) - known, "run", "runs")
+                found.notes.append(f"{metric.label} of {unknown} of {group.name} is unknown: left out")
 
 
 def _some(cases: set[str]) -> str:

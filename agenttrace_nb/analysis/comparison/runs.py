@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
 from agenttrace_nb.analysis.comparison.scores import add_scores
 from agenttrace_nb.analysis.comparison.span_table import by_trace, is_span_table
+from agenttrace_nb.analysis.comparison.words import counted
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
+from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
 from agenttrace_nb.spans import SpanKind, Trace
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_ENDED = ("cancelled", "interrupted", "running")
-_ABOUT_A_RUN = ("trace_id", "run_id", "arch", "case", "trial", "status", "started_at")
+RETRY_OF = "retry_of"
+"""Tag of a run that was made again after a rate limit: the ids of the traces that it stands for."""
+_ABOUT_THE_PLACE = ("trace_id", "run_id", "trial", "status", RETRY_OF)
+_ABOUT_A_RUN = (*_ABOUT_THE_PLACE, WITHIN_TRACE, "arch", "case", "started_at")
 _MOST_GROUPS = 20
 
 
@@ -81,7 +86,7 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
     columns = _columns(frame, by, case, metrics)
     runs = Runs(by, columns.metrics, notes=notes)
     rows = _rows(columns, runs)
-    runs.runs = _ended(_by_run(rows, runs), runs)
+    runs.runs = _ended(_last_tries(_by_run(rows, runs), columns, runs), runs)
     # An engine gives its rows in any order; what is drawn at random must not depend on it.
     runs.runs.sort(key=lambda run: (run.group, run.case or "", run.trial or "", run.traces))
     _say_repeated(runs)
@@ -122,12 +127,14 @@ def _frame_of_traces(traces: TraceSet, by: str, case: str | None, notes: list[st
     if traces.truncated:
         notes.append(f"only the newest {len(traces)} traces were read, and there are more: raise limit= of at.search")
     frame = traces.traces()
-    for name in {by, case or by} - set(TRACE_COLUMNS):
+    own = {name for name in (RETRY_OF, WITHIN_TRACE) if any(name in t.tags for t in traces)}
+    for name in {by, case or by, *own} - set(TRACE_COLUMNS):
         frame[name] = [_label(t, name) for t in traces]
     partly = [_cost_is_partial(t) for t in traces]
     if any(partly):
         frame.loc[partly, "cost_usd"] = None
-        notes.append(f"{sum(partly)} runs have calls without a price: their cost is unknown, not the sum of the rest")
+        who = counted(sum(partly), "run has calls without a price: its", "runs have calls without a price: their")
+        notes.append(f"{who} cost is unknown, not the sum of the rest")
     return frame
 
 
@@ -166,7 +173,7 @@ def _columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] | str
             raise OptionError(msg + did_you_mean(name, names))
     taken = {by, *_ABOUT_A_RUN, *([case] if case else [])}
     chosen = metrics_of(metrics, names, taken)
-    wanted = {c for m in chosen for c in m.columns} | {by, case, "status", "success", "run_id", "trace_id", "trial"}
+    wanted = {c for m in chosen for c in m.columns} | {by, case, "success", *_ABOUT_THE_PLACE}
     table = table.select(*[name for name in names if name in wanted])
     data = table.collect() if isinstance(table, nw.LazyFrame) else table
     of = {name: _listed(data[name]) for name in data.columns}
@@ -203,7 +210,8 @@ def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
         )
         raise OptionError(msg)
     if len(found) < columns.length:
-        into.notes.append(f"{columns.length - len(found)} runs have no {columns.by} and are left out")
+        gone, by = columns.length - len(found), columns.by
+        into.notes.append(counted(gone, f"run has no {by} and is left out", f"runs have no {by} and are left out"))
     return found
 
 
@@ -239,7 +247,7 @@ def _figures(metric: Metric, columns: _Columns, notes: list[str]) -> list[float]
     if metric.scale is Scale.RATIO:
         wrong = sum(v < 0 for v in summed)
         if wrong:
-            notes.append(f"{wrong} runs have a negative {metric.label}: it counts as unknown")
+            notes.append(f"{counted(wrong, 'run has', 'runs have')} a negative {metric.label}: it counts as unknown")
         summed = [v if not v < 0 else math.nan for v in summed]
     return summed
 
@@ -282,7 +290,8 @@ def _by_run(rows: list[tuple[str | None, Run]], into: Runs) -> list[Run]:
         if row.status != "ok":
             first.status = row.status
     if several:
-        into.notes.append(f"{len(several)} runs have several traces each: their figures were added up")
+        who = counted(len(several), "run has several traces: its", "runs have several traces each: their")
+        into.notes.append(f"{who} figures were added up")
     return found
 
 
@@ -295,12 +304,24 @@ def _adding_rates(a: float, b: float) -> float:
     return b if math.isnan(a) else a if math.isnan(b) else min(a, b)
 
 
+def _last_tries(runs: list[Run], columns: _Columns, into: Runs) -> list[Run]:
+    """Leave out what was made again because of a rate limit."""
+    again = {one for said in columns.of.get(RETRY_OF, ()) if said is not None for one in str(said).split()}
+    kept = [run for run in runs if again.isdisjoint(run.traces)]
+    if len(kept) < len(runs):
+        who = counted(len(runs) - len(kept), "run met a rate limit and was", "runs met a rate limit and were")
+        into.notes.append(f"{who} made again: the last time counts")
+    return kept
+
+
 def _ended(runs: list[Run], into: Runs) -> list[Run]:
     kept = [run for run in runs if run.status not in NOT_ENDED]
     if len(kept) < len(runs):
         how = Counter(run.status for run in runs if run.status in NOT_ENDED)
         said = ", ".join(f"{count} {status}" for status, count in sorted(how.items(), key=str))
-        into.notes.append(f"{len(runs) - len(kept)} runs did not come to their end ({said}) and are left out")
+        gone = len(runs) - len(kept)
+        who, left = counted(gone, "run did not come to its", "runs did not come to their"), "is" if gone == 1 else "are"
+        into.notes.append(f"{who} end ({said}) and {left} left out")
     return kept
 
 
@@ -309,9 +330,10 @@ def _say_repeated(into: Runs) -> None:
     repeated = [key for key, count in known.items() if count > 1]
     if repeated:
         group, case, trial = repeated[0]
-        more = f" and {len(repeated) - 1} others" if len(repeated) > 1 else ""
+        more = f" and {counted(len(repeated) - 1, 'other', 'others')}" if len(repeated) > 1 else ""
+        were = "were" if more else "was"
         into.notes.append(
-            f"case {case}, trial {trial} of {group}{more} were recorded more than once: each counts as a trial"
+            f"case {case}, trial {trial} of {group}{more} {were} recorded more than once: each counts as a trial"
         )
 
 

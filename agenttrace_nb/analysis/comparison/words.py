@@ -51,6 +51,17 @@ class Verdict:
         return f"{self.metric}: {self.b} against {self.a}: {self.word}. {self.evidence}"
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """Return a number with the words that go with it.
+
+    Examples
+    --------
+    >>> counted(1, "run has no arch", "runs have no arch"), counted(1200, "run", "runs")
+    ('1 run has no arch', '1,200 runs')
+    """
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def verdict(pair: Pair, alpha: float, level: float, *, compared: int) -> Verdict:
     """Return the verdict on a pair whose p-values are adjusted."""
     word = word_of(pair, alpha)
