@@ -35,10 +35,7 @@ _SERIES, _DISTRIBUTIONS = "/api/v2/series", "/api/v1/distribution_points"
 _COUNT = 1
 _UNITS = {"USD": "dollar"}
 _JSON = {"Content-Type": "application/json"}
-_OK = range(200, 300)
-_UNAUTHORISED = frozenset({401, 403})
 _REFUSED = frozenset({400, 422})
-_TIMEOUT, _TOO_LARGE, _TOO_MANY, _SERVER_ERRORS = 408, 413, 429, 500
 
 
 class DatadogMetricsHandler(LookedAtEarly):
@@ -97,7 +94,7 @@ class DatadogMetricsHandler(LookedAtEarly):
         size = PER_REQUEST
         while waiting:
             reply = self._post.post(self._base + path, self._body(path, waiting[:size]), _JSON)
-            if isinstance(reply, Reply) and reply.status == _TOO_LARGE and size > 1:
+            if isinstance(reply, Reply) and reply.is_too_large and size > 1:
                 size = max(1, size // 2)
                 continue
             answer = _meaning(reply, self._base)
@@ -149,13 +146,13 @@ def _tags(given: object) -> list[str]:
 def _meaning(reply: Reply | Retry | Misconfigured, base: str) -> Answer:
     if not isinstance(reply, Reply):
         return reply
-    if reply.status in _OK:
+    if reply.is_taken:
         return Sent()
     said = f"{base} answers {reply.status}{f' ({reply.text})' if reply.text else ''}"
-    if reply.status in _UNAUTHORISED:
+    if reply.is_unauthorised:
         return Misconfigured(reason=f"{said}: look at api_key, and whether the site is the right one")
-    if reply.status in (_TIMEOUT, _TOO_MANY) or reply.status >= _SERVER_ERRORS:
+    if reply.is_busy:
         return Retry(reason=said, after_s=reply.after_s)
-    if reply.status in _REFUSED or reply.status == _TOO_LARGE:
+    if reply.status in _REFUSED or reply.is_too_large:
         return Refused(reason=said)
     return Misconfigured(reason=f"{said}: that is not Datadog's intake; look at url and site")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _MAX_ANSWER_BYTES = 64_000
 _MIN_GZIP_BYTES = 1_000
 _SHOWN_CHARS = 200
-_OK, _BAD_REQUEST = range(200, 300), 400
+_OK, _BAD_REQUEST, _TOO_LARGE, _SERVER_ERRORS = range(200, 300), 400, 413, 500
+_UNAUTHORISED, _BUSY = frozenset({401, 403}), frozenset({408, 425, 429})
 _TLS_WANTED = ("http request to an https", "plain http request was sent to https", "plain http to an ssl")
 """What servers in Go, nginx and Apache answer to a request without TLS."""
 
@@ -48,6 +49,26 @@ class Reply:
     content_type: str = ""
     after_s: float | None = None
     location: str | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it took what was sent."""
+        return self.status in _OK
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it may take the same a little later."""
+        return self.status in _BUSY or self.status >= _SERVER_ERRORS
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it would take less at a time."""
+        return self.status == _TOO_LARGE
+
+    @property
+    def is_unauthorised(self) -> bool:
+        """Whether it wants another token or password, or any."""
+        return self.status in _UNAUTHORISED
 
 
 @dataclass(slots=True)
@@ -156,7 +177,7 @@ def _leave_alone(request: PreparedRequest) -> PreparedRequest:
 
 def _mistaken(reply: Reply, url: str) -> Misconfigured | None:
     """Return what is wrong with the address, where an answer of success or refusal comes from something else."""
-    if reply.status in _OK and reply.content_type == "text/html":
+    if reply.is_taken and reply.content_type == "text/html":
         return Misconfigured(
             reason=f"{url} answers with a web page, so nothing was taken: that is no address to send to"
         )

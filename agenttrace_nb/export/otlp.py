@@ -32,14 +32,9 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPE = {"Content-Type": "application/x-protobuf"}
 _CONVENTIONS = {"genai": (genai.to_otel, SCHEMA_URL), "openinference": (openinference.to_otel, "")}
-_OK = range(200, 300)
 _REDIRECTS = range(300, 400)
-_SERVER_ERRORS = 500
-_TOKEN_REFUSED = (401, 403)
 _WRONG_PATH = (404, 405)
-_TOO_LARGE = 413
 _WRONG_TYPE = 415
-_RETRIED = frozenset({408, 425, 429})
 
 
 class OtlpHandler(LookedAtEarly):
@@ -191,35 +186,35 @@ def classify(reply: Reply, url: str, sent: Signal, token_option: str) -> Answer:
     token_option
         The option that the token was given by.
     """
-    if reply.status in _OK:
+    if reply.is_taken:
         rejected, why = partial_success(reply.body, reply.content_type)
         if rejected <= 0:
             return Sent()
         reason = f"{url} rejected {rejected} of {sent.count} {sent.name}: {why or 'no reason given'}"
         return Refused(reason=reason, count=min(rejected, sent.count))
     said = f"{url} answers {reply.status}{_told(reply)}"
-    if reply.status == _TOO_LARGE:
+    if reply.is_too_large:
         return TooLarge(reason=said)
-    if reply.status in _RETRIED or reply.status >= _SERVER_ERRORS:
+    if reply.is_busy:
         return Retry(reason=said, after_s=reply.after_s)
     if reply.status in _REDIRECTS:
         said = f"{url} sends on to {reply.location or 'nowhere'}"
-    hint = _hint(reply.status, sent.name, token_option)
+    hint = _hint(reply, sent.name, token_option)
     return Misconfigured(reason=f"{said}: {hint}") if hint else Refused(reason=said)
 
 
-def _hint(status: int, signal: str, token_option: str) -> str | None:
-    if status in _TOKEN_REFUSED:
+def _hint(reply: Reply, signal: str, token_option: str) -> str | None:
+    if reply.is_unauthorised:
         return f"it refuses the token; look at the option {token_option}, and whether it may write here"
-    if status in _WRONG_PATH:
+    if reply.status in _WRONG_PATH:
         other = "; to send no metrics give signals=traces" if signal == "metrics" else ""
         return (
             f"nothing is taken there; most receivers take {signal} at /v1/{signal}: give endpoint without that path, "
             f"or {signal}_url with the whole address{other}"
         )
-    if status == _WRONG_TYPE:
+    if reply.status == _WRONG_TYPE:
         return "it does not take OTLP as protobuf; is it an OTLP address?"
-    return "give that address itself" if status in _REDIRECTS else None
+    return "give that address itself" if reply.status in _REDIRECTS else None
 
 
 def _told(reply: Reply) -> str:

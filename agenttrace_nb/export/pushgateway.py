@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 JOB = "agenttrace_nb"
 _TEXT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-_OK = range(200, 300)
-_UNAUTHORISED = frozenset({401, 403})
-_TOO_LARGE, _TOO_MANY, _BAD_REQUEST, _SERVER_ERRORS = 413, 429, 400, 500
+_BAD_REQUEST = 400
 
 
 class PushgatewayHandler(LookedAtEarly):
@@ -119,15 +117,18 @@ def _part(name: str, value: str) -> str:
 def _meaning(reply: Reply | Retry | Misconfigured, url: str) -> Answer:
     if not isinstance(reply, Reply):
         return reply
-    if reply.status in _OK:
+    if reply.is_taken:
         return Sent()
     said = f"{url.partition('/metrics/')[0]} answers {reply.status}{f' ({reply.text})' if reply.text else ''}"
-    if reply.status == _TOO_LARGE:
+    if reply.is_too_large:
         return TooLarge(reason=said)
-    if reply.status == _TOO_MANY or reply.status >= _SERVER_ERRORS:
+    if reply.is_busy:
         return Retry(reason=said, after_s=reply.after_s)
     if reply.status == _BAD_REQUEST:
         return Refused(reason=said)
-    refused = reply.status in _UNAUTHORISED
-    hint = "look at user, password and token" if refused else "that is no Pushgateway; its port is mostly 9091"
+    hint = (
+        "look at user, password and token"
+        if reply.is_unauthorised
+        else "that is no Pushgateway; its port is mostly 9091"
+    )
     return Misconfigured(reason=f"{said}: {hint}")

@@ -41,9 +41,6 @@ _ACK_GIVE_UP_S = 120.0
 _FIRST_PAUSE_S = 0.1
 _MAX_INVALID = 20
 
-_OK = range(200, 300)
-_UNAUTHORISED = frozenset({401, 403})
-_TOO_LARGE, _TOO_MANY, _SERVER_ERRORS = 413, 429, 500
 
 _USER_CODES = {
     1: "the token is disabled: switch it on in Splunk (Settings, Data inputs, HTTP Event Collector)",
@@ -182,7 +179,7 @@ class SplunkHecHandler(LookedAtEarly):
     def _meaning(self, reply: Reply | Retry | Misconfigured, items: list[Item]) -> Answer:
         if not isinstance(reply, Reply):
             return reply
-        if reply.status in _OK:
+        if reply.is_taken:
             ack_id = _object(reply).get("ackId")
             if self._channel is None or not isinstance(ack_id, int):
                 return Sent()
@@ -226,7 +223,7 @@ class SplunkHecHandler(LookedAtEarly):
         reply = self._post.post(f"{self._base}{_ACK}?channel={self._channel}", asked, _JSON)
         if not isinstance(reply, Reply):
             return reply
-        if reply.status in _OK:
+        if reply.is_taken:
             return bool((_object(reply).get("acks") or {}).get(str(ack_id)))
         refusal = _refusal(reply)
         return refusal if isinstance(refusal, Misconfigured) else Retry(reason=_said(reply), after_s=reply.after_s)
@@ -235,15 +232,15 @@ class SplunkHecHandler(LookedAtEarly):
 def _refusal(reply: Reply) -> Answer:
     told, said = _object(reply), _said(reply)
     code = told.get("code")
-    if reply.status == _TOO_LARGE:
+    if reply.is_too_large:
         return TooLarge(reason=said)
     if code in _USER_CODES:
         return Misconfigured(reason=f"{said}: {_USER_CODES[code]}")
-    if reply.status == _TOO_MANY or reply.status >= _SERVER_ERRORS:
+    if reply.is_busy:
         return Retry(reason=f"{said}{_because(code, _BUSY_CODES)}", after_s=reply.after_s)
     if code is None:
         hint = "that is no HTTP Event Collector; its port is mostly 8088, not that of the web pages"
-        if reply.status in _UNAUTHORISED:
+        if reply.is_unauthorised:
             hint = "something before the collector refuses the token; look at the options token and url"
         return Misconfigured(reason=f"{said}: {hint}")
     return Refused(reason=f"{said}{_because(code, _EVENT_CODES)}")
@@ -258,7 +255,7 @@ def _time(item: Item) -> str:
 
 def _invalid_at(reply: Reply | Retry | Misconfigured, count: int) -> int | None:
     """Return the place of the event that Splunk names as invalid."""
-    if not isinstance(reply, Reply) or reply.status in _OK:
+    if not isinstance(reply, Reply) or reply.is_taken:
         return None
     told = _object(reply)
     at = told.get("invalid-event-number")
