@@ -211,6 +211,7 @@ def remove_old(
             continue
         try:
             if _all_delivered(path, delivered) and not _is_waited_for(path):
+                path.unlink(missing_ok=True)  # first: without the notes beside it, it would be delivered once more
                 for file in folder.glob(f"{path.stem}.*"):
                     file.unlink(missing_ok=True)
                 gone.append(path)
