@@ -14,7 +14,7 @@ from export.test_feed import CUTTER, feed_of, take
 from export.test_otlp import decoded, opened
 
 import agenttrace_nb as at
-from agenttrace_nb.export import control
+from agenttrace_nb.export import control, functions
 from agenttrace_nb.export.handler import Content, Context, Moment, Sent
 from agenttrace_nb.export.jsonl import as_json
 from agenttrace_nb.export.metrics import MetricBook
@@ -113,3 +113,4 @@ async def test_a_dashboards_alert_reaches_a_function(
         assert [item.span.attributes["alert.rule"] for item in given] == ["errors >= 0 in 1h"]
     finally:
         made.close()
+        functions.stop_handler("pager")
