@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agenttrace_nb.audit.access import accesses, record_access
     from agenttrace_nb.audit.erase import erase
     from agenttrace_nb.audit.evidence import export
     from agenttrace_nb.audit.log import AuditLog
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.repository import pin_of, publish
     from agenttrace_nb.audit.retention import PRESETS, expire, hold, retain
     from agenttrace_nb.audit.retrieve import find, show
+    from agenttrace_nb.audit.revocation import revoke
     from agenttrace_nb.audit.switch import init, off, on, status
     from agenttrace_nb.audit.timestamps import timestamp
     from agenttrace_nb.audit.verify import verify
@@ -37,6 +39,7 @@ __all__ = [
     "Report",
     "Verdict",
     "Witness",
+    "accesses",
     "cosign",
     "erase",
     "expire",
@@ -49,7 +52,9 @@ __all__ = [
     "pin_from",
     "pin_of",
     "publish",
+    "record_access",
     "retain",
+    "revoke",
     "show",
     "status",
     "timestamp",
@@ -64,6 +69,7 @@ _HOME_OF = {
     "Report": "report",
     "Verdict": "report",
     "Witness": "witness",
+    "accesses": "access",
     "cosign": "witness",
     "erase": "erase",
     "expire": "retention",
@@ -76,7 +82,9 @@ _HOME_OF = {
     "pin_from": "witness",
     "pin_of": "repository",
     "publish": "repository",
+    "record_access": "access",
     "retain": "retention",
+    "revoke": "revocation",
     "show": "retrieve",
     "status": "switch",
     "timestamp": "timestamps",

@@ -13,6 +13,7 @@ from agenttrace_nb.audit.log import AuditLog
 from agenttrace_nb.audit.note import Note
 from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.report import Verdict
+from agenttrace_nb.audit.revocation import revocations
 from agenttrace_nb.audit.verify import last_report
 from agenttrace_nb.journal import sealing
 
@@ -99,10 +100,12 @@ def _badge(log: AuditLog, traces: Sequence[Trace], *, compare: bool) -> Badge:
     small = sum(len(trace.spans) for trace in traces) <= MOST_COMPARED
     if compare and small and (found := next(_differences(log, traces, indices), None)) is not None:
         return Badge(DIFFERS, f"{found}. at.audit.show() gives what was sealed.")
-    if report is not None and _covers(report, list(indices.values())):
+    doubts = [str(each) for each in revocations(log) if any(index in each for index in indices.values())]
+    if not doubts and report is not None and _covers(report, list(indices.values())):
         return Badge(VERIFIED, _verified_words(report, list(indices.values())))
     size = _last_size(log)
     shown = " What is shown here is what its content says." if compare and small else ""
+    shown += f" In doubt: {doubts[0]}." if doubts else ""
     if report is not None and not report.ok:
         shown += f" Verifying at {report.made_at} found something elsewhere in the log."
     return Badge(

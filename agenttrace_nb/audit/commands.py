@@ -31,13 +31,7 @@ def add_to(commands: Any) -> None:
     off.add_argument("--reason", required=True, metavar="TEXT")
     add("on", _on, "turn it on again")
     _add_verify(add("verify", _verify, "verify it; 0 sound, 1 tampered with, 3 incomplete"))
-    show = add("show", _show, "print a sealed trace: prompts, responses and calls in order, from the vault")
-    show.add_argument("id", help="a trace id")
-    find = add("find", _find, "list sealed traces")
-    find.add_argument("text", nargs="?", help="what a prompt, response or call holds")
-    find.add_argument("--tag", metavar="KEY=VALUE")
-    find.add_argument("--since", metavar="DATE", type=dt.datetime.fromisoformat)
-    find.add_argument("--until", metavar="DATE", type=dt.datetime.fromisoformat)
+    _add_reading(add)
     publish = add("publish", _publish, "commit it to its git repository")
     publish.add_argument("--remote", metavar="URL", help="and push it there")
     cosign = add("cosign", _cosign, "have its last checkpoint signed by a witness")
@@ -61,7 +55,34 @@ def add_to(commands: Any) -> None:
     _add_period(
         add("expire", _expire, "erase what is older than a period, but for what is on hold"), "--older-than-days"
     )
+    _add_keys(add)
+
+
+def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
+    show = add("show", _show, "print a sealed trace: prompts, responses and calls in order, from the vault")
+    show.add_argument("id", help="a trace id")
+    show.add_argument("--purpose", metavar="TEXT", help="what it is read for; has the reading recorded")
+    find = add("find", _find, "list sealed traces")
+    find.add_argument("text", nargs="?", help="what a prompt, response or call holds")
+    find.add_argument("--tag", metavar="KEY=VALUE")
+    find.add_argument("--since", metavar="DATE", type=dt.datetime.fromisoformat)
+    find.add_argument("--until", metavar="DATE", type=dt.datetime.fromisoformat)
+    find.add_argument("--purpose", metavar="TEXT", help="what it is looked for for; has the reading recorded")
+    accesses = add("accesses", _accesses, "list who read what, as far as it was recorded")
+    accesses.add_argument("id", nargs="?", help="a trace id; by default all")
+    record = add("record-access", _record_access, "have each show and find recorded from now on; that is an entry")
+    record.add_argument("state", choices=("on", "off"))
+    record.add_argument("--reason", required=True, metavar="TEXT")
+
+
+def _add_keys(add: Callable[..., argparse.ArgumentParser]) -> None:
     add("rotate", _rotate, "begin a new key epoch now, and destroy the old key")
+    revoke = add("revoke", _revoke, "revoke a key that signs entries, since somebody else may hold it")
+    revoke.add_argument("--reason", required=True, metavar="TEXT")
+    revoke.add_argument("--epoch", type=int, metavar="N", help="whose key; by default the one that goes on")
+    revoke.add_argument(
+        "--since", type=int, metavar="ENTRY", help="the first entry in doubt; by default the first that it could sign"
+    )
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -180,7 +201,7 @@ def _verify(given: Any) -> int:
 def _show(given: Any) -> int:
     from agenttrace_nb.audit.retrieve import show
 
-    print(show(given.id))
+    print(show(given.id, purpose=given.purpose))
     return 0
 
 
@@ -195,8 +216,23 @@ def _find(given: Any) -> int:
             msg = f"--tag {given.tag!r} is not allowed; it has the form KEY=VALUE"
             raise AuditError(msg)
         tag = (key, value)
-    for hit in find(given.text, tag=tag, since=given.since, until=given.until):
+    for hit in find(given.text, tag=tag, since=given.since, until=given.until, purpose=given.purpose):
         print(hit)
+    return 0
+
+
+def _accesses(given: Any) -> int:
+    from agenttrace_nb.audit.access import accesses
+
+    for access in accesses(given.id):
+        print(access)
+    return 0
+
+
+def _record_access(given: Any) -> int:
+    from agenttrace_nb.audit.access import record_access
+
+    print(f"entry {record_access(on=given.state == 'on', reason=given.reason)}")
     return 0
 
 
@@ -284,4 +320,12 @@ def _rotate(_given: Any) -> int:
 
     with contextlib.closing(AuditLog()) as log:
         print(f"entry {log.rotate().index}")
+    return 0
+
+
+def _revoke(given: Any) -> int:
+    from agenttrace_nb.audit.revocation import revoke
+
+    print(f"entry {revoke(reason=given.reason, epoch=given.epoch, since=given.since)}")
+    print("Publish or pin the log now: a pin shows that the key was revoked, whatever its thief writes.")
     return 0

@@ -25,6 +25,7 @@ from agenttrace_nb.audit.note import Note, inclusion_proof_file
 from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.report import NOT_PROVEN
 from agenttrace_nb.audit.retrieve import said_of, steps_of, time_text
+from agenttrace_nb.audit.revocation import revocations
 from agenttrace_nb.audit.sshsig import allowed_signers, ssh_signature
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def export(
             files |= shelf.entry(index, place) | shelf.timeline(trace, index, place)
             for each in beside:
                 files |= shelf.entry(each, f"{place}/beside/{each}")
+        for revoked in revocations(log):
+            files |= shelf.entry(revoked.by, f"revocations/{revoked.by}")
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
     with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as bundle:
         for name, data in sorted({**files, "SHA256SUMS": sums.encode()}.items()):

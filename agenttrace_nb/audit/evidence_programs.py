@@ -28,6 +28,7 @@ What is where:
     traces/ID/timeline.html   the same for people
     traces/ID/beside/N/       the other entries of the trace in the same form: N is the place in the log. Its opening,
                               what it was before an amendment, ratings and reports, holds, and what was erased of it
+    revocations/N/            entries that revoke a key that somebody else may have held, in the same form
 
 Not proven by any of this:
 @NOT_PROVEN@
@@ -51,7 +52,7 @@ openssl pkeyutl -verify -pubin -inkey log.pub.pem -rawin -in checkpoint.txt -sig
   || fail "the checkpoint's signature"
 ssh-keygen -Y verify -f allowed_signers -I audit@localhost -n file -s checkpoint.sshsig < checkpoint.txt >/dev/null \
   || fail "the checkpoint's SSH signature"
-for trace in traces/*/ traces/*/beside/*/; do
+for trace in traces/*/ traces/*/beside/*/ revocations/*/; do
   [ -d "$trace" ] || continue
   openssl pkeyutl -verify -pubin -inkey "${trace}recorder.pub.pem" -rawin -in "${trace}signed.bin" \
     -sigfile "${trace}signature.bin" >/dev/null || fail "the signature of $trace"
@@ -133,11 +134,12 @@ const named = (pattern, path) => {
   return wanted.length === steps.length && wanted.every((step, at) => step === "*" || step === steps[at]);
 };
 const traces = list("traces");
+const revocations = list("revocations");
 const places = traces.flatMap((id) => [id, ...list("traces", id, "beside").map((n) => join(id, "beside", n))]);
-const [erasures, gone] = [[], []];
+const [erasures, gone, keys, revoked] = [[], [], [], []];
 let [parts, unshown] = [0, 0];
-for (const trace of places) {
-  const of = (name) => read(join("traces", trace, name));
+for (const [folder, trace] of [...places.map((place) => ["traces", place]), ...revocations.map((n) => ["revocations", n])]) {
+  const of = (name) => read(join(folder, trace, name));
   const entry = of("entry.dsse.json");
   const { index, size: among, proof } = JSON.parse(of("proof.json"));
   check(among === Number(size), `${trace}: the proof is of another checkpoint`);
@@ -149,14 +151,19 @@ for (const trace of places) {
   check(verify(null, signedOf(payload), keyOf(Buffer.from(key, "hex")), signature), `${trace}: the signature`);
   const said = JSON.parse(payload);
   check(said.predicate.index === index, `${trace}: it is of another place`);
-  const about = said.predicate.traceId;
-  check(about === trace.split(/[/\\]/)[0], `${trace}: it is of another trace`);
+  if (folder === "revocations") {
+    check(said.predicate.kind === "key-revoke", `${trace}: it revokes no key`);
+    revoked.push(said.predicate);
+  } else {
+    check(said.predicate.traceId === trace.split(/[/\\]/)[0], `${trace}: it is of another trace`);
+    keys.push([trace, index, key]);
+  }
   if (["erase", "retain-expire"].includes(said.predicate.kind)) erasures.push(said.predicate);
   const manifest = of("manifest").toString();
   const lines = manifest === "" ? [] : manifest.split("\n");
   check(rootOf(lines.map((each) => leaf(Buffer.from(each)))).toString("hex") === said.subject[0].digest.sha256, `${trace}: the manifest`);
   const commitments = new Map(lines.map((each) => JSON.parse(each)));
-  if (!existsSync(join(here, "traces", trace, "content.json"))) {
+  if (!existsSync(join(here, folder, trace, "content.json"))) {
     if (lines.length > 0) gone.push([index, trace, null]);
     continue;
   }
@@ -174,6 +181,10 @@ for (const [index, trace, path] of gone) {
   if (by) console.log(`${trace}: ${path ?? "its content"} was erased, as entry ${by.index} says`);
   else if (path === null) unshown += 1;
   else check(false, `${trace}: ${path} is missing, and no entry says that it was erased`);
+}
+for (const [trace, index, key] of keys) {
+  const by = revoked.find((e) => e.recorderKey === key && e.since <= index && index < e.index);
+  if (by) console.log(`${trace}: its key was revoked by entry ${by.index}: somebody else may have signed it, unless an earlier pin covers it`);
 }
 if (unshown > 0) console.log(`the content of ${unshown} ${unshown === 1 ? "entry" : "entries"} is not in this bundle: proven is that it existed, not what it was`);
 console.log(`VALID: ${traces.length} traces (${places.length} entries), ${parts} parts, in the log ${origin} of ${size} entries`);

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement
 from agenttrace_nb.audit.examine_content import check_content
+from agenttrace_nb.audit.examine_keys import KeyHistory
 from agenttrace_nb.audit.examine_times import say_times
+from agenttrace_nb.audit.keys import key_id
 from agenttrace_nb.audit.log import KINDS, anchor_of
 from agenttrace_nb.audit.merkle import Edge, Tree, leaf_hash
 from agenttrace_nb.audit.note import Checkpoint, Note, NoteError, Verifier, checkpoint_of, signed_alone
 from agenttrace_nb.audit.report import Report
-from agenttrace_nb.audit.vault import Epoch, Source
+from agenttrace_nb.audit.vault import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,7 @@ class Examination:
         self.verifier: Verifier | None = None
         self._entries: list[bytes] = []
         self.statements: list[Statement] = []
-        self._epochs: list[Epoch] = []
+        self._keys = KeyHistory(self.report)
 
     def run(self, key_of_keys: Callable[[], bytes]) -> None:
         """Examine it; ``key_of_keys`` gives what contents are opened with."""
@@ -119,36 +121,39 @@ class Examination:
     # -- signatures ---------------------------------------------------------------------------------------------
 
     def _check_entries(self) -> None:
-        edge, previous, epoch = Edge(), None, None
+        edge, previous = Edge(), None
         notes = {tip.size: tip for tip in self._vault.checkpoints()}
         if set(notes) != set(range(1, self.tree.size + 1)):
             self.report.find("there is not exactly one checkpoint for each entry")
         for index, entry in enumerate(self._entries):
-            statement = self._check_entry(index, entry, previous, epoch)
+            statement = self._check_entry(index, entry, previous)
             if statement is not None:
                 self.statements.append(statement)
-                if statement.kind in ("genesis", "key-rotate"):
-                    epoch = self._next_epoch(index, statement, epoch)
             edge.append(leaf_hash(entry))
             previous = str(Checkpoint(self.origin, edge.size, edge.root()))
             if (tip := notes.get(index + 1)) is not None:
                 self._check_note(index, tip.note, previous)
                 if tip.edge != edge.to_bytes():
                     self.report.find("the stored edge of the tree is not that of the entries", index=index)
+        self._keys.say(len(self._entries))
         self.report.checks["entries with the right signature, place and predecessor"] = len(self._entries)
         self.report.checks["checkpoints signed by the log's key"] = len(notes)
 
-    def _check_entry(self, index: int, entry: bytes, previous: str | None, epoch: Epoch | None) -> Statement | None:
+    def _check_entry(self, index: int, entry: bytes, previous: str | None) -> Statement | None:
         find = self.report.find
         try:
             envelope = Envelope.parse(entry)
             statement = envelope.statement
-            said = statement.predicate
-            public = bytes.fromhex(said["recorderKey"]) if epoch is None else epoch.public
+            public = self._keys.public(statement)
+            if envelope.key_id != key_id(public):
+                find(self._keys.why_not(envelope), index=index)
+                return None
             envelope.verify(public)
+            self._keys.take(statement)
         except (EnvelopeError, NoteError, KeyError, ValueError, TypeError) as error:
             find(str(error), index=index)
             return None
+        said = statement.predicate
         expected = None if previous is None else hashlib.sha256(previous.encode()).hexdigest()
         if statement.index != index:
             find(f"it was sealed as entry {statement.index}", index=index)
@@ -159,15 +164,6 @@ class Examination:
         if index == 0 and said.get("origin") != self.origin:
             find("the first entry is of another log", index=index)
         return statement
-
-    def _next_epoch(self, index: int, statement: Statement, epoch: Epoch | None) -> Epoch:
-        said = statement.predicate
-        number = 0 if epoch is None else epoch.number + 1
-        if int(said.get("epoch", 0)) != number:
-            self.report.find(f"it begins epoch {said.get('epoch')} where epoch {number} begins", index=index)
-        begun = Epoch(number, index, bytes.fromhex(said["recorderKey"]), said["sealedAt"])
-        self._epochs.append(begun)
-        return begun
 
     def _check_note(self, index: int, data: object, text: str) -> None:
         verifier = self.verifier
@@ -185,7 +181,7 @@ class Examination:
     def _check_tables(self) -> None:
         """Check what is derived: tables that only make the vault quick to use must say what the entries say."""
         db, find = self._vault.db, self.report.find
-        if self._vault.epochs() != self._epochs:
+        if self._vault.epochs() != self._keys.epochs:
             find("the vault's table of key epochs is not what the entries say: it was edited")
         expected = {row: index for index, row in self._sources()}
         stored = {Source(*row[:4]): row[4] for row in db.execute("SELECT journal, kind, trace, seq, i FROM source")}

@@ -6,6 +6,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agenttrace_nb.audit.revocation import Revoked
 
 _MOST_SHOWN = 50
 
@@ -89,6 +95,8 @@ class Report:
         What of MLflow was not compared.
     last_entry
         When the last entry was sealed, in words; not known at the level ``fast``.
+    revoked
+        Entries in doubt, because their key was revoked.
     live
         Whether MLflow's rows were compared.
     made_at
@@ -106,6 +114,7 @@ class Report:
     last_pin: int | None = None
     not_seen: tuple[str, ...] = ()
     last_entry: str = ""
+    revoked: list[Revoked] = field(default_factory=list)
     live: bool = False
     made_at: str = ""
 
@@ -138,7 +147,7 @@ class Report:
     def to_json(self) -> str:
         """Return everything as JSON."""
         known = asdict(self)
-        known["not_proven"] = [*NOT_PROVEN, *self.not_seen]
+        known["not_proven"] = [*self._not_proven()]
         return json.dumps({"verdict": self.verdict, **known}, indent=2, ensure_ascii=False)
 
     def __str__(self) -> str:
@@ -164,7 +173,12 @@ class Report:
             lines += [f"Next: {self._next()}"]
         if self.notes:
             lines += ["Also:"] + [f"  {note}" for note in self.notes]
-        return [*lines, "Not proven:", *(f"  {limit}" for limit in (*NOT_PROVEN, *self.not_seen))]
+        return [*lines, "Not proven:", *(f"  {limit}" for limit in self._not_proven())]
+
+    def _not_proven(self) -> Iterator[str]:
+        yield from NOT_PROVEN
+        yield from map(str, self.revoked)
+        yield from self.not_seen
 
     def _only_mlflow(self) -> bool:
         return bool(self.findings) and all(finding.in_mlflow for finding in self.findings)

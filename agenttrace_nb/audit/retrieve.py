@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.audit import canon, recorded
+from agenttrace_nb.audit import access, canon, recorded
 from agenttrace_nb.audit.erase import authorities, erased_parts
 from agenttrace_nb.audit.log import AuditLog, anchor_of, known_anchor
 from agenttrace_nb.audit.merkle import Tree, leaf_hash, verify_inclusion
 from agenttrace_nb.audit.note import NoteError, checkpoint_of
 from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.revocation import revocations
 from agenttrace_nb.spans import SpanKind
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ class SealedTrace:
         Ratings and reports of errors, as they were given.
     erased
         Components that were erased, and the entry that says so.
+    revoked
+        Why it is in doubt who wrote the entry; ``None`` where its key was not revoked.
+    recorded
+        The entry that says that it was read here; ``None`` where none was asked for, or none could be written.
     """
 
     trace: Trace
@@ -119,6 +124,8 @@ class SealedTrace:
     amended: list[int] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     erased: dict[str, int] = field(default_factory=dict)
+    revoked: str | None = None
+    recorded: int | None = None
 
     def __str__(self) -> str:
         """Return it for people."""
@@ -129,6 +136,8 @@ class SealedTrace:
             f"trace tr-{self.trace.trace_id}  {self.trace.name}  {self.trace.status.value}",
             f"entry {self.index}, sealed {self.sealed_at}: {proof}",
         ]
+        lines += [f"in doubt: {self.revoked}"] if self.revoked else []
+        lines += [f"this reading is recorded as entry {self.recorded}"] if self.recorded is not None else []
         lines += [f"amends entries {', '.join(map(str, self.amended))}"] if self.amended else []
         for step in self.steps:
             lines.append(f"{time_text(step.at_ns)}  {step.what:<12} {step.name}  {step.agent or ''}".rstrip())
@@ -157,13 +166,15 @@ class Hit:
         return f"tr-{self.trace_id}  entry {self.index:>5}  {self.sealed_at[:19]}  {self.status:<9} {self.name}"
 
 
-def show(trace_id: str, *, folder: Path | None = None) -> SealedTrace:
+def show(trace_id: str, *, purpose: str | None = None, folder: Path | None = None) -> SealedTrace:
     """Return a trace from the vault: the exact prompts, responses and function calls, in order.
 
     Parameters
     ----------
     trace_id
         Its id, with or without ``tr-``.
+    purpose
+        What it is read for; has this reading recorded as an entry, as `record_access` has all.
     folder
         The log; by default that of this user.
 
@@ -194,7 +205,8 @@ def show(trace_id: str, *, folder: Path | None = None) -> SealedTrace:
         return SealedTrace(
             trace, list(steps_of(trace, erased)), whole[-1], proven,
             str(log.statement(whole[-1]).predicate["sealedAt"]), checkpoint, recorded.cell_run_of(parts), whole[:-1],
-            list(said_of(log, wanted)), erased,
+            list(said_of(log, wanted)), erased, next((str(r) for r in revocations(log) if whole[-1] in r), None),
+            access.recorded(log, access.Reading("show", (wanted,), purpose=purpose)),
         )  # fmt: skip
 
 
@@ -222,6 +234,7 @@ def find(
     tag: tuple[str, str] | None = None,
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
+    purpose: str | None = None,
     folder: Path | None = None,
 ) -> list[Hit]:
     """Find sealed traces in the vault.
@@ -234,6 +247,8 @@ def find(
         Key and value of a tag of the run (``arch`` and ``case`` too).
     since, until
         When it was sealed; the second is not included.
+    purpose
+        What is looked for what for; has this reading recorded as an entry, as `record_access` has all.
     folder
         The log; by default that of this user.
 
@@ -258,6 +273,8 @@ def find(
             hit = _hit(log, trace_id, index, statement, text, tag)
             if hit is not None:
                 found.append(hit)
+        asked = {"text": text, "tag": tag, "since": since and since.isoformat(), "until": until and until.isoformat()}
+        access.recorded(log, access.Reading("find", tuple(hit.trace_id for hit in found), asked, purpose))
     return found
 
 
