@@ -1,6 +1,6 @@
 """What `compare` says over thousands of simulated studies whose truth is known (``make stats``).
 
-    python -m benchmarks.simulations [--studies 2000] [--minutes 10]
+    python -m benchmarks.simulations [--studies 2000] [--minutes 10] [--only "100 cases"]
 
 *False verdicts*: of studies in which nothing differs, how many get a verdict of better or worse by any of four metrics.
 The level is 5 % for all that is shown together. *Coverage*: how many of the 95 % intervals hold what was put in.
@@ -102,10 +102,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=2_000)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--only", default="", help="lines whose names hold this text")
     given = parser.parse_args()
     rows: list[list[Any]] = []
     missed: list[str] = []
-    wanted = lines()
+    wanted = {name: says for name, says in lines().items() if given.only in name}
+    if not wanted:
+        parser.error(f"--only {given.only!r} names none of: {', '.join(lines())}")
     end = time.monotonic() + 60 * given.minutes
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for at, (name, says) in enumerate(wanted.items()):

@@ -115,6 +115,8 @@ def test_trials_of_one_model_taken_for_architectures_show_no_evidence_of_a_diffe
     assert {v.word for v in found.verdicts} == {Word.NO_EVIDENCE}
     assert "interval" in found.verdicts[0].evidence
     if folder("tau_bench_airline") is not None:
+        by_trial = table.groupby("trial")["success"].mean()
+        assert {str(t): rate for t, rate in by_trial.items()} == pytest.approx(TAU["success_by_trial"], abs=1e-9)
         largest = found.pairs.set_index(["a", "b"]).loc[("trial 1", "trial 2")]
         assert largest["p"] == pytest.approx(0.7744140625, abs=1e-12)
         assert (largest["wins"], largest["losses"]) == (5, 7)

@@ -15,6 +15,7 @@ from agenttrace_nb.analysis.comparison.words import counted
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
+from agenttrace_nb.mlflow_store.scores import number_of
 from agenttrace_nb.spans import SpanKind, Trace
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ RETRY_OF = "retry_of"
 _ABOUT_THE_PLACE = ("trace_id", "run_id", "trial", "status", RETRY_OF)
 _ABOUT_A_RUN = (*_ABOUT_THE_PLACE, WITHIN_TRACE, "arch", "case", "started_at")
 _MOST_GROUPS = 20
+_NO_FIGURE = 1e100  # no seconds, dollars or tokens; what is worked out of such figures would overflow
 
 
 @dataclass(slots=True)
@@ -191,7 +193,8 @@ def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
         msg = "there are no runs to compare; at.search(...) says what there is"
         raise OptionError(msg)
     nothing: list[Any] = [None] * columns.length
-    texts = {name: [_text(v) for v in columns.of.get(name, nothing)] for name in ("trial", "status", "run_id")}
+    texts = {name: [_text(v) for v in columns.of.get(name, nothing)] for name in ("trial", "run_id")}
+    columns.of["status"] = statuses = [_status(v) for v in columns.of.get("status", nothing)]
     ids = [_text(v) for v in columns.of.get("trace_id", nothing)]
     cases = [_text(v) for v in columns.of[columns.case]] if columns.case else nothing
     figures = {m.name: _figures(m, columns, into.notes) for m in _with_completed(columns, into)}
@@ -203,7 +206,7 @@ def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
             continue
         values = {name: of[i] for name, of in figures.items()}
         traces = [ids[i] or texts["run_id"][i] or f"row {i}"]
-        found.append((texts["run_id"][i], Run(group, cases[i], texts["trial"][i], texts["status"][i], traces, values)))
+        found.append((texts["run_id"][i], Run(group, cases[i], texts["trial"][i], statuses[i], traces, values)))
     if not found:
         msg = (
             f"by={columns.by!r}: no run has this tag; run with %%trace_agents --{columns.by} NAME, or name another tag"
@@ -218,7 +221,11 @@ def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
 def _with_completed(columns: _Columns, into: Runs) -> list[Metric]:
     """Return the metrics; where nobody said of any run whether it succeeded, completing stands in for success."""
     asked = {m.name for m in into.metrics}
-    if "success" in asked and all(v is None for v in columns.of["success"]) and "status" in columns.of:
+    if (
+        "success" in asked
+        and all(v is None for v in columns.of["success"])
+        and any(s is not None for s in columns.of["status"])
+    ):
         stands_in = metrics_of("completed", columns.of, ())[0]
         into.metrics = list(
             {m.name: m for m in [stands_in if m.name == "success" else m for m in into.metrics]}.values()
@@ -235,9 +242,21 @@ def _text(value: Any) -> str | None:
     return str(value).strip() or None
 
 
+def _status(value: Any) -> str | None:
+    text = (_text(value) or "").lower()
+    return {"": None, "in_progress": "running"}.get(text, text)  # MLflow writes OK, ERROR, IN_PROGRESS
+
+
+def _completed(status: str | None) -> float:
+    if status not in (None, "ok", "error", *NOT_ENDED):
+        msg = f"column 'status' holds {status!r}; it must be ok, error, {', '.join(NOT_ENDED)} or unknown"
+        raise OptionError(msg)
+    return math.nan if status is None else float(status == "ok")
+
+
 def _figures(metric: Metric, columns: _Columns, notes: list[str]) -> list[float]:
     if metric.name == "completed":
-        return [math.nan if s is None else float(_text(s) == "ok") for s in columns.of["status"]]
+        return [_completed(status) for status in columns.of["status"]]
     if metric.name == "success":
         return _success(columns)
     if metric.scale is Scale.PER_SUCCESS:
@@ -253,19 +272,21 @@ def _figures(metric: Metric, columns: _Columns, notes: list[str]) -> list[float]
 
 
 def _success(columns: _Columns) -> list[float]:
-    statuses = columns.of.get("status", [None] * columns.length)
-    pairs = zip(columns.of["success"], statuses, strict=True)
+    pairs = zip(columns.of["success"], columns.of["status"], strict=True)
     # A run that raised did not succeed.
-    return [_number(0.0 if said is None and _text(status) == "error" else said, "success") for said, status in pairs]
+    return [_number(0.0 if said is None and status == "error" else said, "success") for said, status in pairs]
 
 
 def _number(value: Any, column: str) -> float:
     try:
         number = math.nan if value is None else float(value)
     except (TypeError, ValueError):
-        msg = f"column {column!r} holds {value!r}; to compare by it, it must hold numbers"
-        raise OptionError(msg) from None
-    return number if math.isfinite(number) else math.nan
+        said = number_of(value)
+        if said is None:
+            msg = f"column {column!r} holds {value!r}; to compare by it, it must hold numbers, or yes and no"
+            raise OptionError(msg) from None
+        number = said
+    return number if abs(number) < _NO_FIGURE else math.nan
 
 
 # ---------------------------------------------------------------------------------------------------- whole runs
@@ -326,15 +347,19 @@ def _ended(runs: list[Run], into: Runs) -> list[Run]:
 
 
 def _say_repeated(into: Runs) -> None:
-    known = Counter((r.group, r.case, r.trial) for r in into.runs if r.case is not None and r.trial is not None)
+    known = Counter((run.group, run.case, run.trial) for run in into.runs if run.case is not None)
     repeated = [key for key, count in known.items() if count > 1]
-    if repeated:
-        group, case, trial = repeated[0]
-        more = f" and {counted(len(repeated) - 1, 'other', 'others')}" if len(repeated) > 1 else ""
+    named = [key for key in repeated if key[2] is not None]
+    if named:
+        group, case, trial = named[0]
+        more = f" and {counted(len(named) - 1, 'other', 'others')}" if len(named) > 1 else ""
         were = "were" if more else "was"
         into.notes.append(
             f"case {case}, trial {trial} of {group}{more} {were} recorded more than once: each counts as a trial"
         )
+    if bare := len({case for _, case, trial in repeated if trial is None}):
+        who = counted(bare, "case was", "cases were")
+        into.notes.append(f"{who} run more than once without the number of a trial: each run counts as a trial")
 
 
 def _groups(runs: Runs, baseline: str | None) -> list[str]:

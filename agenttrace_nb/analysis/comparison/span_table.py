@@ -71,8 +71,10 @@ def by_trace(spans: Any, labels: Iterable[str]) -> Any:
         fate = nw.when(nw.col("status") == of.value).then(nw.lit(rank)).otherwise(fate)
     # Partitions come back as categories, of which there is no largest.
     named = [name for name in given if isinstance(names[name], (nw.Categorical, nw.Enum))]
-    told = spans.with_columns(
-        *(nw.col(name).cast(nw.String) for name in named),
+    # NaN is unknown too; engines differ in whether it is a largest value, and what a sum with it is.
+    real = [name for name in ("duration_s", "trace_s", *summed) if name in names and names[name].is_float()]
+    known = [nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in real]
+    told = spans.with_columns(*(nw.col(name).cast(nw.String) for name in named), *known).with_columns(
         **{name: nw.when(true).then(nw.lit(1)).otherwise(nw.lit(0)) for name, true in counts.items()},
         **{f"_{name}": nw.when(nw.col("kind") == SpanKind.LLM.value).then(nw.col(name)) for name in summed},
         _top_s=nw.when(at_top).then(nw.col("duration_s")),
@@ -89,14 +91,14 @@ def by_trace(spans: Any, labels: Iterable[str]) -> Any:
     status = nw.lit(_FATE[0].value)
     for rank, of in enumerate(_FATE[1:], 1):
         status = nw.when(nw.col("_fate") == rank).then(nw.lit(of.value)).otherwise(status)
-    known = {name: nw.col(f"_{name}_known") > 0 for name in summed}
+    is_known = {name: nw.col(f"_{name}_known") > 0 for name in summed}
     if "_unpriced" in counts:
-        known["cost_usd"] &= nw.col("_unpriced") == 0  # a sum of some of the calls is not what the run cost
+        is_known["cost_usd"] &= nw.col("_unpriced") == 0  # a sum of some of the calls is not what the run cost
     return gathered.select(
         "trace_id",
         *given,
         *(nw.col(f"_{name}").alias(name) for name in (*_COUNTED, "tool_errors") if name != "turns"),
-        *(nw.when(known[name]).then(nw.col(f"_{name}")).alias(name) for name in summed),
+        *(nw.when(is_known[name]).then(nw.col(f"_{name}")).alias(name) for name in summed),
         nw.when(nw.col("_turns") > 0).then(nw.col("_turns")).alias("turns"),
         (nw.col("trace_status") if "trace_status" in given else status).alias("status"),
         nw.col("trace_s" if "trace_s" in given else "_top_s").alias("latency_s"),

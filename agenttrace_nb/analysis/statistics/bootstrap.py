@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 4_999
 _DRAWN_AT_ONCE = 4_000_000
+_BLOCKS = 50  # a product of matrices is about so many times as fast, for each value, as picking values out
+_CLOSE = 1e-9
 _LEAST_RESAMPLES = 999
 _CASES_TIMES_RESAMPLES = 4_000_000
 
@@ -114,19 +116,53 @@ def bootstrap_quantile(
     values = np.concatenate(of_cases)
     owner = np.repeat(np.arange(len(of_cases)), [len(v) for v in of_cases])
     order = np.argsort(values, kind="stable")
-    values, owner = values[order], owner[order]
+    values, at = values[order], _Places(owner[order], len(of_cases))
     drawn: list[NDArray[np.float64]] = []
     left = resamples
     while left:
-        rows = min(left, max(_DRAWN_AT_ONCE // values.size, 1))
+        rows = min(left, max(_DRAWN_AT_ONCE // len(of_cases), 1))
         picks = rng.integers(0, len(of_cases), (rows, len(of_cases)))
-        counts = _counted(picks, len(of_cases))
-        weights = np.cumsum(counts[:, owner], axis=1)
-        place = (weights >= p * weights[:, -1:] - 1e-9).argmax(axis=1)
-        drawn.append(values[place])
+        drawn.append(values[at.quantile(_counted(picks, len(of_cases)), p)])
         left -= rows
     low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
     return Bootstrapped(float(np.quantile(values, p)), float(low), float(high))
+
+
+class _Places:
+    """Where a quantile lies among sorted values that count as often as their cases were drawn.
+
+    Found in two steps, first the block of values and then the place in it: a sum over all values for each draw took
+    seconds where cases have a hundred trials.
+
+    Parameters
+    ----------
+    owner
+        The case of each value, in the order of the values.
+    cases
+        How many cases there are.
+    """
+
+    def __init__(self, owner: NDArray[np.int64], cases: int) -> None:
+        blocks = max(round(math.sqrt(_BLOCKS * owner.size / cases)), 1)
+        self._size = -(-owner.size // blocks)
+        blocks = -(-owner.size // self._size)
+        self._owner = np.append(owner, np.full(blocks * self._size - owner.size, cases))  # of no case, never drawn
+        of_block = np.repeat(np.arange(blocks), self._size)
+        self._in_block = np.bincount(self._owner * blocks + of_block, minlength=(cases + 1) * blocks)
+        self._in_block = self._in_block.reshape(cases + 1, blocks)[:cases].astype(float)
+
+    def quantile(self, counts: NDArray[np.float64], p: float) -> NDArray[np.int64]:
+        """Return for each row of counts, of shape (draws, cases), the place of the p-quantile."""
+        rows = np.arange(len(counts))
+        up_to = np.cumsum(counts @ self._in_block, axis=1)
+        wanted = p * up_to[:, -1] - _CLOSE
+        block = (up_to >= wanted[:, None]).argmax(axis=1)
+        before = np.where(block > 0, up_to[rows, block - 1], 0.0)
+        places = block[:, None] * self._size + np.arange(self._size)
+        padded = np.append(counts, np.zeros((len(counts), 1)), axis=1)
+        within = np.cumsum(padded[rows[:, None], self._owner[places]], axis=1) + before[:, None]
+        found: NDArray[np.int64] = block * self._size + (within >= wanted[:, None]).argmax(axis=1)
+        return found
 
 
 def _reach(n: int, level: float) -> float:

@@ -52,6 +52,21 @@ def test_clustered_errors_are_the_published_values() -> None:
     assert found == pytest.approx(TAU["t95_cluster_inspect_df49"], abs=1e-9)
 
 
+def test_the_table_of_successes_is_the_one_that_was_published() -> None:
+    counts = {str(k): int((k == SUCCESSES).sum()) for k in range(TRIALS + 1)}
+    assert counts == TAU["tasks_by_number_of_successes"]
+    assert (len(SUCCESSES), TRIALS, RUNS.size) == (TAU["n_tasks"], TAU["n_trials_per_task"], TAU["n_runs"])
+    assert (RUNS.sum(), RUNS.size - RUNS.sum(), RUNS.mean()) == (TAU["n_success"], TAU["n_fail"], TAU["mean"])
+
+
+def test_errors_of_runs_that_are_taken_for_independent_are_the_published_values() -> None:
+    # As if each run were a case of its own: what clustering is set against
+    runs = RUNS.ravel()
+    assert clustered_error(runs, range(runs.size)) == pytest.approx(TAU["se_naive_ddof1"], abs=1e-9)
+    assert clustered_error(runs, range(runs.size), corrected=False) == pytest.approx(TAU["se_binomial"], abs=1e-9)
+    assert clustered_error(runs, CASES) > 1.4 * TAU["se_naive_ddof1"]
+
+
 def test_clustered_error_agrees_with_statsmodels() -> None:
     from statsmodels.api import OLS
 
@@ -133,6 +148,9 @@ def test_a_quantile_has_an_interval_from_the_published_number_on(name: str, p: f
 def test_adjusted_p_values_are_the_published_ones() -> None:
     oracle = ORACLES["multiplicity"]
     assert holm(oracle["p"]) == pytest.approx(oracle["holm"], abs=1e-12)
+    # Bonferroni's factor is what Holm gives the smallest p-value, whichever of them that is
+    alike = [holm([p, 1.0, 1.0, 1.0, 1.0])[0] for p in oracle["p"]]
+    assert alike == pytest.approx(oracle["bonferroni"], abs=1e-12)
     assert benjamini_hochberg(oracle["p"]) == pytest.approx(oracle["benjamini_hochberg"], abs=1e-12)
 
 
@@ -222,6 +240,30 @@ def test_equivalence_agrees_with_statsmodels() -> None:
     d = np.random.default_rng(14).normal(0.02, 0.1, 50)
     expected = DescrStatsW(d).ttost_mean(-0.06, 0.06)[0]
     assert tost(d.mean(), d.std(ddof=1) / math.sqrt(50), 49, 0.06) == pytest.approx(expected, abs=1e-12)
+
+
+def covered(cases: int, only_b: float, only_a: float) -> float:
+    """How often the interval holds the true difference, exactly: over all that so many cases can come to."""
+    b, a = (counts.ravel() for counts in np.meshgrid(np.arange(cases + 1), np.arange(cases + 1)))
+    b, a = b[a + b <= cases], a[a + b <= cases]
+    chance = stats.multinomial.pmf(
+        np.stack([b, a, cases - a - b], axis=1), cases, [only_b, only_a, 1 - only_a - only_b]
+    )
+    likely = chance > 1e-9
+    held = [
+        low <= only_b - only_a <= high
+        for low, high in (
+            paired_rate_interval(np.repeat([1, -1, 0], [wins, losses, cases - wins - losses]))
+            for wins, losses in zip(b[likely], a[likely], strict=True)
+        )
+    ]
+    return float(chance[likely][held].sum())
+
+
+@pytest.mark.parametrize(("only_b", "only_a"), [(0.2577, 0.1077), (0.1538, 0.1538), (0.3, 0.05)])
+@pytest.mark.parametrize("cases", [40, 100])
+def test_the_interval_of_paired_rates_covers_as_often_as_it_says(cases: int, only_b: float, only_a: float) -> None:
+    assert 0.95 <= covered(cases, only_b, only_a) <= 0.97
 
 
 def test_no_observed_difference_is_not_taken_for_certainty() -> None:
