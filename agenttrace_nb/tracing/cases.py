@@ -311,7 +311,7 @@ class _Work:
         self.done[job.case, job.trial] = run
 
     def _begun(self, job: _Job, stands_for: Run | None) -> Run:
-        from agenttrace_nb.analysis.comparison.runs import RETRY_OF
+        from agenttrace_nb.analysis.comparison.columns import RETRY_OF
         from agenttrace_nb.tracing import trace
 
         options = self.options

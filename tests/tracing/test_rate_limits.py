@@ -18,7 +18,7 @@ from bench.script import Script, fail, say
 from bench.stub_server import StubServer
 
 import agenttrace_nb as at
-from agenttrace_nb.analysis.comparison.runs import RETRY_OF
+from agenttrace_nb.analysis.comparison.columns import RETRY_OF
 from agenttrace_nb.tracing.rate_limits import LONGEST_WAIT_S, wait_asked
 
 if TYPE_CHECKING:

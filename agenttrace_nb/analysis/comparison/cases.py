@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import numpy as np
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from agenttrace_nb.analysis.comparison.runs import Run, Runs
@@ -25,41 +28,30 @@ class Group:
     runs: list[Run] = field(default_factory=list)
     of_case: dict[str, list[Run]] = field(default_factory=dict)
     caseless: int = 0
-    _known: dict[tuple[Metric, bool], dict[str, float]] = field(default_factory=dict, repr=False)
+    _known: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
+
+    def of_cases(self, metric: Metric) -> dict[str, list[float]]:
+        """Return the known figures of the runs of each case in which there are any."""
+        if metric.name not in self._known:
+            self._known[metric.name] = _by_case(self.of_case, metric.name)
+        return self._known[metric.name]
 
     def values(self, metric: Metric) -> dict[str, float]:
         """Return one figure for each case in which the metric is known: a median for amounts, else a mean."""
-        return self._of_cases(metric, without_failed=False)
+        return _middles(self.of_cases(metric), metric)
 
     def values_without_failed(self, metric: Metric) -> dict[str, float]:
         """Return the same from the runs that did not fail."""
-        return self._of_cases(metric, without_failed=True)
-
-    def _of_cases(self, metric: Metric, *, without_failed: bool) -> dict[str, float]:
-        key = metric, without_failed
-        if key not in self._known:
-            middle = statistics.median if metric.scale is Scale.RATIO else statistics.fmean
-            listed = {
-                case: [
-                    v
-                    for r in runs
-                    if not math.isnan(v := r.figures[metric.name]) and not (without_failed and failed(r))
-                ]
-                for case, runs in self.of_case.items()
-            }
-            self._known[key] = {case: of[0] if len(of) == 1 else middle(of) for case, of in listed.items() if of}
-        return self._known[key]
+        ended_well = {case: [run for run in runs if not failed(run)] for case, runs in self.of_case.items()}
+        return _middles(_by_case(ended_well, metric.name), metric)
 
     def known(self, metric: Metric) -> NDArray[np.float64]:
-        """Return the figure of each run in which it is known."""
-        return np.array([v for r in self.runs if not math.isnan(v := r.figures[metric.name])])
+        """Return the figure of each run in which it is known, case by case."""
+        return np.array(list(itertools.chain.from_iterable(self.of_cases(metric).values())))
 
     def trials(self, metric: Metric) -> list[NDArray[np.float64]]:
         """Return the known figures of the runs, case by case."""
-        found = [
-            np.array([v for r in runs if not math.isnan(v := r.figures[metric.name])]) for runs in self.of_case.values()
-        ]
-        return [of for of in found if of.size]
+        return [np.array(of) for of in self.of_cases(metric).values()]
 
     def per_success(self) -> dict[str, tuple[float, float]] | None:
         """Return cost and success of each case as means over its trials; None if a cost or a success is unknown."""
@@ -71,6 +63,16 @@ class Group:
                 return None
             found[case] = (cost, success)
         return found
+
+
+def _by_case(runs_of: Mapping[str, list[Run]], name: str) -> dict[str, list[float]]:
+    found = {case: [v for run in runs if (v := run.figures[name]) == v] for case, runs in runs_of.items()}
+    return {case: of for case, of in found.items() if of}
+
+
+def _middles(of_cases: Mapping[str, list[float]], metric: Metric) -> dict[str, float]:
+    middle = statistics.median if metric.scale is Scale.RATIO else statistics.fmean
+    return {case: of[0] if len(of) == 1 else middle(of) for case, of in of_cases.items()}
 
 
 def failed(run: Run) -> bool:
@@ -95,9 +97,7 @@ def is_case(key: str) -> bool:
     return not key.startswith("\0")
 
 
-def fewest_trials(groups: list[Group], metric: Metric, cases: list[str]) -> int:
-    """Return the fewest known trials that one of the cases has in one of the groups."""
-    counts = [
-        sum(not math.isnan(r.figures[metric.name]) for r in group.of_case[case]) for group in groups for case in cases
-    ]
-    return max(min(counts, default=1), 1)
+def fewest_trials(group: Group, metric: Metric, cases: list[str]) -> int:
+    """Return the fewest known trials that one of the cases has, at least 1."""
+    known = group.of_cases(metric)
+    return max(min((len(known.get(case, ())) for case in cases), default=1), 1)

@@ -146,20 +146,20 @@ def _margins(margin: Any, metrics: list[Metric]) -> dict[str, float]:
 
 def _scaled(metric: Metric, runs: Runs) -> Metric:
     """Return the metric as these runs allow it: amounts that can be 0 have no ratio, shares have no other values."""
-    values = [r.figures[metric.name] for r in runs.runs]
-    if metric.scale is Scale.RATIO and any(v <= 0 for v in values):
+    figures = np.array([r.figures[metric.name] for r in runs.runs])
+    known = np.unique(figures[~np.isnan(figures)])
+    if metric.scale is Scale.RATIO and known.size and known[0] <= 0:
         runs.notes.append(f"{metric.label} is 0 in some runs: differences are compared, not ratios")
         return replace(metric, scale=Scale.DIFFERENCE)
-    if metric.scale is Scale.RATE and any(v not in (0.0, 1.0) for v in values if not math.isnan(v)):
-        odd = next(v for v in values if not math.isnan(v) and v not in (0.0, 1.0))
+    if metric.scale is Scale.RATE and not np.isin(known, (0.0, 1.0)).all():
+        odd = known[~np.isin(known, (0.0, 1.0))][0]
         msg = f"{metric.name} holds {odd:g}; it must be true, false or unknown"
         raise OptionError(msg)
-    known = {v for v in values if not math.isnan(v)}
     if (
         metric.scale is Scale.DIFFERENCE
         and not metric.unit
         and metric.columns == (metric.name,)
-        and known == {0.0, 1.0}
+        and known.tolist() == [0.0, 1.0]
     ):
         return replace(metric, scale=Scale.RATE, unit="share")  # a score of pass or fail
     return metric

@@ -133,7 +133,7 @@ def compare_pair(metric: Metric, a: Group, b: Group, *, alpha: float, margin: fl
         pair, cases=len(shared) or x.size + y.size, needs=_needs(x.size, y.size, alpha, is_paired=bool(shared)),
         runs_a=sum(len(a.of_case[c]) for c in keys_a), runs_b=sum(len(b.of_case[c]) for c in keys_b),
     )  # fmt: skip
-    trials = min(fewest_trials([a], metric, keys_a), fewest_trials([b], metric, keys_b))
+    trials = min(fewest_trials(a, metric, keys_a), fewest_trials(b, metric, keys_b))
     single = pair.runs_a == len(keys_a) and pair.runs_b == len(keys_b)
     if shared:
         pair = replace(pair, **_wins(metric, x, y))

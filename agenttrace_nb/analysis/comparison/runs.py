@@ -8,14 +8,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agenttrace_nb.analysis.comparison.columns import (
+    NOT_ENDED,
+    RETRY_OF,
+    Columns,
+    figures_of,
+    read_columns,
+    status_of,
+    success_of,
+)
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
 from agenttrace_nb.analysis.comparison.scores import add_scores
-from agenttrace_nb.analysis.comparison.span_table import by_trace, is_span_table
 from agenttrace_nb.analysis.comparison.words import counted
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
-from agenttrace_nb.mlflow_store.scores import number_of
 from agenttrace_nb.spans import SpanKind, Trace
 
 if TYPE_CHECKING:
@@ -23,13 +30,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-NOT_ENDED = ("cancelled", "interrupted", "running")
-RETRY_OF = "retry_of"
-"""Tag of a run that was made again after a rate limit: the ids of the traces that it stands for."""
-_ABOUT_THE_PLACE = ("trace_id", "run_id", "trial", "status", RETRY_OF)
-_ABOUT_A_RUN = (*_ABOUT_THE_PLACE, WITHIN_TRACE, "arch", "case", "started_at")
 _MOST_GROUPS = 20
-_NO_FIGURE = 1e100  # no seconds, dollars or tokens; what is worked out of such figures would overflow
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
     frame = _frame_of(traces, by, case, notes)
     if frame is not traces:  # of traces, whose scores MLflow holds
         add_scores(frame, metrics)
-    columns = _columns(frame, by, case, metrics)
+    columns = read_columns(frame, by, case, metrics)
     runs = Runs(by, columns.metrics, notes=notes)
     rows = _rows(columns, runs)
     runs.runs = _ended(_last_tries(_by_run(rows, runs), columns, runs), runs)
@@ -97,15 +98,6 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
 
 
 # ------------------------------------------------------------------------------------------------------- any frame
-
-
-@dataclass(slots=True)
-class _Columns:
-    metrics: list[Metric]
-    of: dict[str, list[Any]]
-    length: int
-    by: str
-    case: str | None
 
 
 def _frame_of(traces: Any, by: str, case: str | None, notes: list[str]) -> Any:
@@ -154,59 +146,23 @@ def _cost_is_partial(trace: Trace) -> bool:
     return any(s.cost_usd is None for s in calls) and any(s.cost_usd is not None for s in calls)
 
 
-def _columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] | str) -> _Columns:
-    import narwhals as nw
-
-    try:
-        table = nw.from_native(frame)
-    except TypeError:
-        msg = (
-            f"traces is a {type(frame).__name__}; it must be traces, a set that at.search gives, "
-            "or a frame (pandas, Polars, DuckDB and others)"
-        )
-        raise OptionError(msg) from None
-    names = list(table.collect_schema().names())
-    if is_span_table(names):
-        table = by_trace(table, [name for name in (by, case) if name is not None and name in names])
-        names = list(table.collect_schema().names())
-    for what, name in (("by", by), ("case", case)):
-        if name is not None and name not in names and not (what == "case" and case == "case"):
-            msg = f"{what}={name!r}: there is no such tag or column; there are {', '.join(names)}."
-            raise OptionError(msg + did_you_mean(name, names))
-    taken = {by, *_ABOUT_A_RUN, *([case] if case else [])}
-    chosen = metrics_of(metrics, names, taken)
-    wanted = {c for m in chosen for c in m.columns} | {by, case, "success", *_ABOUT_THE_PLACE}
-    table = table.select(*[name for name in names if name in wanted])
-    data = table.collect() if isinstance(table, nw.LazyFrame) else table
-    of = {name: _listed(data[name]) for name in data.columns}
-    return _Columns(chosen, of, len(data), by, case if case in of else None)
-
-
-def _listed(column: Any) -> list[Any]:
-    values, empty = column.to_list(), column.is_null().to_list()
-    return [None if is_empty else value for value, is_empty in zip(values, empty, strict=True)]
-
-
-def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
+def _rows(columns: Columns, into: Runs) -> list[tuple[str | None, Run]]:
     """Return the id and the content of each row whose group is known."""
     if not columns.length:
         msg = "there are no runs to compare; at.search(...) says what there is"
         raise OptionError(msg)
-    nothing: list[Any] = [None] * columns.length
-    texts = {name: [_text(v) for v in columns.of.get(name, nothing)] for name in ("trial", "run_id")}
-    columns.of["status"] = statuses = [_status(v) for v in columns.of.get("status", nothing)]
-    ids = [_text(v) for v in columns.of.get("trace_id", nothing)]
-    cases = [_text(v) for v in columns.of[columns.case]] if columns.case else nothing
-    figures = {m.name: _figures(m, columns, into.notes) for m in _with_completed(columns, into)}
+    trials, run_ids, ids = (columns.texts(name) for name in ("trial", "run_id", "trace_id"))
+    groups, cases = columns.texts(columns.by), columns.texts(columns.case)
+    columns.of["status"] = statuses = [status_of(value) for value in columns.of.get("status", [None] * len(groups))]
+    figures = {m.name: figures_of(m, columns, into.notes) for m in _with_completed(columns, into)}
     if "success" in columns.of and "success" not in figures:
-        figures["success"] = _success(columns)
-    found: list[tuple[str | None, Run]] = []
-    for i, value in enumerate(columns.of[columns.by]):
-        if (group := _text(value)) is None:
-            continue
-        values = {name: of[i] for name, of in figures.items()}
-        traces = [ids[i] or texts["run_id"][i] or f"row {i}"]
-        found.append((texts["run_id"][i], Run(group, cases[i], texts["trial"][i], statuses[i], traces, values)))
+        figures["success"] = success_of(columns)
+    each = [dict(zip(figures, of, strict=True)) for of in zip(*(f.tolist() for f in figures.values()), strict=True)]
+    found = [
+        (run_ids[i], Run(group, cases[i], trials[i], statuses[i], [ids[i] or run_ids[i] or f"row {i}"], each[i]))
+        for i, group in enumerate(groups)
+        if group is not None
+    ]
     if not found:
         msg = (
             f"by={columns.by!r}: no run has this tag; run with %%trace_agents --{columns.by} NAME, or name another tag"
@@ -218,7 +174,7 @@ def _rows(columns: _Columns, into: Runs) -> list[tuple[str | None, Run]]:
     return found
 
 
-def _with_completed(columns: _Columns, into: Runs) -> list[Metric]:
+def _with_completed(columns: Columns, into: Runs) -> list[Metric]:
     """Return the metrics; where nobody said of any run whether it succeeded, completing stands in for success."""
     asked = {m.name for m in into.metrics}
     if (
@@ -232,61 +188,6 @@ def _with_completed(columns: _Columns, into: Runs) -> list[Metric]:
         )
         into.notes.append("success was not said of any run; shown is which completed without error instead")
     return into.metrics
-
-
-def _text(value: Any) -> str | None:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # whole numbers with gaps come as floats
-    return str(value).strip() or None
-
-
-def _status(value: Any) -> str | None:
-    text = (_text(value) or "").lower()
-    return {"": None, "in_progress": "running"}.get(text, text)  # MLflow writes OK, ERROR, IN_PROGRESS
-
-
-def _completed(status: str | None) -> float:
-    if status not in (None, "ok", "error", *NOT_ENDED):
-        msg = f"column 'status' holds {status!r}; it must be ok, error, {', '.join(NOT_ENDED)} or unknown"
-        raise OptionError(msg)
-    return math.nan if status is None else float(status == "ok")
-
-
-def _figures(metric: Metric, columns: _Columns, notes: list[str]) -> list[float]:
-    if metric.name == "completed":
-        return [_completed(status) for status in columns.of["status"]]
-    if metric.name == "success":
-        return _success(columns)
-    if metric.scale is Scale.PER_SUCCESS:
-        return [_number(v, metric.columns[0]) for v in columns.of[metric.columns[0]]]
-    parts = [[_number(v, name) for v in columns.of[name]] for name in metric.columns]
-    summed = [math.fsum(of) if not any(map(math.isnan, of)) else math.nan for of in zip(*parts, strict=True)]
-    if metric.scale is Scale.RATIO:
-        wrong = sum(v < 0 for v in summed)
-        if wrong:
-            notes.append(f"{counted(wrong, 'run has', 'runs have')} a negative {metric.label}: it counts as unknown")
-        summed = [v if not v < 0 else math.nan for v in summed]
-    return summed
-
-
-def _success(columns: _Columns) -> list[float]:
-    pairs = zip(columns.of["success"], columns.of["status"], strict=True)
-    # A run that raised did not succeed.
-    return [_number(0.0 if said is None and status == "error" else said, "success") for said, status in pairs]
-
-
-def _number(value: Any, column: str) -> float:
-    try:
-        number = math.nan if value is None else float(value)
-    except (TypeError, ValueError):
-        said = number_of(value)
-        if said is None:
-            msg = f"column {column!r} holds {value!r}; to compare by it, it must hold numbers, or yes and no"
-            raise OptionError(msg) from None
-        number = said
-    return number if abs(number) < _NO_FIGURE else math.nan
 
 
 # ---------------------------------------------------------------------------------------------------- whole runs
@@ -325,7 +226,7 @@ def _adding_rates(a: float, b: float) -> float:
     return b if math.isnan(a) else a if math.isnan(b) else min(a, b)
 
 
-def _last_tries(runs: list[Run], columns: _Columns, into: Runs) -> list[Run]:
+def _last_tries(runs: list[Run], columns: Columns, into: Runs) -> list[Run]:
     """Leave out what was made again because of a rate limit."""
     again = {one for said in columns.of.get(RETRY_OF, ()) if said is not None for one in str(said).split()}
     kept = [run for run in runs if again.isdisjoint(run.traces)]
