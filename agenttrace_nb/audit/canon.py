@@ -29,6 +29,13 @@ _MARKS = frozenset({"$int", "$float", "$b64", "$bytes", "$map", "$other"})
 
 _LONG_NUMBER = re.compile(rb"[:,\[]-?[0-9]{16}")
 _MARKED_INT = re.compile(rb'\{"\$int":"(-?[1-9][0-9]*)"\}')
+
+
+def _refuse(_: str) -> Any:
+    raise ValueError
+
+
+_read = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse).raw_decode
 _write = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -111,16 +118,13 @@ def parse_simple(data: bytes) -> Any:
         whole = _MARKED_INT.findall(data)
         if len(whole) != marks or any(abs(int(digits)) <= _SAFE for digits in whole):
             return None
+    text = data.decode("ascii")
     try:
-        value = json.loads(data, parse_float=_refuse, parse_constant=_refuse)
-        again = _write(value).encode("ascii")
+        value, _ = _read(text)
+        again = _write(value)
     except (ValueError, RecursionError):
         return None
-    return value if again == data else None
-
-
-def _refuse(_: str) -> Any:
-    raise ValueError
+    return value if again == text else None
 
 
 class _Literal(dict[str, Any]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -139,11 +140,11 @@ class Envelope:
             raise EnvelopeError(msg)
         payload, key, signature = parts.groups()
         try:
-            found = cls(base64.b64decode(payload), key.decode("ascii"), base64.b64decode(signature))
+            found = cls(a2b_base64(payload), key.decode("ascii"), a2b_base64(signature))
         except ValueError as error:
             msg = f"no envelope ({error})"
             raise EnvelopeError(msg) from error
-        if base64.b64encode(found.payload) != payload or base64.b64encode(found.signature) != signature:
+        if b2a_base64(found.payload, newline=False) != payload or b2a_base64(found.signature, newline=False) != signature:
             msg = "an envelope that is not in its one written form"
             raise EnvelopeError(msg)
         return found

@@ -69,9 +69,10 @@ class Edge:
         """Return the root."""
         if not self.hashes:
             return EMPTY_ROOT
-        root = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            root = node_hash(left, root)
+        left = iter(reversed(self.hashes))
+        root = next(left)
+        for each in left:
+            root = _sha256(b"\1" + each + root).digest()
         return root
 
     def to_bytes(self) -> bytes:
