@@ -176,6 +176,20 @@ def test_the_runs_of_a_frame_without_traces_are_told_to_be_elsewhere(found: at.C
         found.runs("task-001")
 
 
+def test_a_distribution_rises_from_0_to_100_and_never_falls(found: at.Comparison) -> None:
+    drawn = found.chart("ecdf", metric="latency").to_dict()
+    assert drawn["encoding"]["x"]["sort"] is None, "as listed: of two points at one place the first is the lower one"
+    for group in found.findings.groups:
+        steps = [(row["value"], row["share"]) for row in drawn["data"]["values"] if row["group"] == group]
+        assert steps == sorted(steps)
+        assert (steps[0][1], steps[-1][1]) == (0.0, 100.0)
+        assert len({value for value, _ in steps}) == len(steps) - 1
+
+
+def test_dollars_are_not_typeset_as_mathematics(found: at.Comparison) -> None:
+    assert found._repr_html_().startswith('<div class="agtr-compare mathjax_ignore tex2jax_ignore">')
+
+
 @pytest.mark.parametrize("kind", ["forest", "ecdf", "pareto", "cases"])
 def test_charts_are_pictures_and_stay_the_users(found: at.Comparison, kind: str) -> None:
     chart = found.chart(kind)
