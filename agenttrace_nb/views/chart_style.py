@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import altair as alt
+    import numpy as np
+    from numpy.typing import NDArray
 
 INK = "#747a83"  # as far from white as from a dark page
 FAINT = "#9aa0a840"
@@ -33,6 +35,30 @@ def styled(chart: Any) -> alt.TopLevelMixin:
         .configure_text(color=INK, font=_FONT)
     )
     return done
+
+
+def cumulative(values: NDArray[np.float64], most: int) -> list[tuple[float, float]]:
+    """Return the steps of a distribution: each value with the percentage at or below it, from 0 on.
+
+    Parameters
+    ----------
+    values
+        Any number of values, in any order; at least one.
+    most
+        How many steps at most; where there are more values, they are left out evenly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cumulative(np.array([3.0, 1.0, 1.0, 2.0]), 100)
+    [(1.0, 0.0), (1.0, 50.0), (2.0, 75.0), (3.0, 100.0)]
+    """
+    import numpy as np
+
+    ordered = np.sort(values)
+    picks = np.unique(np.linspace(0, ordered.size - 1, min(ordered.size, most)).astype(int)).tolist()
+    up_to = {float(ordered[i]): 100 * (i + 1) / ordered.size for i in picks}  # of equal values the last one
+    return [(float(ordered[0]), 0.0), *up_to.items()]
 
 
 def rows(values: list[dict[str, Any]]) -> alt.Data:

@@ -6,12 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
-import numpy as np
 
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale
 from agenttrace_nb.analysis.comparison.words import Word, effect, word_of
 from agenttrace_nb.config import OptionError, did_you_mean
-from agenttrace_nb.views.chart_style import BAD, FAINT, GOOD, GROUPS, INK, NEUTRAL, SAME, rows, styled
+from agenttrace_nb.views.chart_style import BAD, FAINT, GOOD, GROUPS, INK, NEUTRAL, SAME, cumulative, rows, styled
 from agenttrace_nb.views.comparison_words import name
 
 if TYPE_CHECKING:
@@ -119,13 +118,9 @@ def ecdf(findings: Findings, metric: str | None = None) -> alt.TopLevelMixin:
     listed: list[dict[str, Any]] = []
     factor = 100 if chosen.unit == "share" else 1
     for group in findings.groups.values():
-        values = np.sort(group.known(chosen)) * factor
-        picks = np.unique(np.linspace(0, max(values.size - 1, 0), min(values.size, _STEPS)).astype(int)).tolist()
-        listed += [
-            {"group": name(group.name), "value": float(values[i]), "share": 100 * (i + 1) / values.size} for i in picks
-        ]
-        if values.size:
-            listed.append({"group": name(group.name), "value": float(values[0]), "share": 0.0})
+        values = group.known(chosen) * factor
+        steps = cumulative(values, _STEPS) if values.size else []
+        listed += [{"group": name(group.name), "value": value, "share": share} for value, share in steps]
     if not listed:
         msg = f"{chosen.label} is known of no run, so there is no distribution to draw"
         raise OptionError(msg)
@@ -139,7 +134,7 @@ def ecdf(findings: Findings, metric: str | None = None) -> alt.TopLevelMixin:
     )
     return styled(
         chart.encode(
-            x=alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6)),
+            x=alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6), sort=None),
             y=alt.Y("share:Q", title="% of runs at or below", scale=alt.Scale(domain=[0, 100])),
             color=_by_group(findings),
         ).properties(width=WIDTH_PX, height=220)

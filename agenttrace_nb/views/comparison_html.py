@@ -13,7 +13,7 @@ from agenttrace_nb.views.comparison_cases import case_rows
 from agenttrace_nb.views.comparison_runs import CasePlaces
 from agenttrace_nb.views.comparison_words import headline, how_to_read, name, sheets, tail_sheet
 from agenttrace_nb.views.plain_page import plain_page, write
-from agenttrace_nb.views.safe_text import escaped
+from agenttrace_nb.views.safe_text import AS_WRITTEN, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def write_page(path: str | Path, findings: Findings) -> Path:
 
 def _wrapped(parts: list[str]) -> str:
     inner = "\n".join(filter(None, parts))
-    return f'<div class="agtr-compare"><style>{_STYLE}</style>\n{inner}\n</div>'
+    return f'<div class="agtr-compare {AS_WRITTEN}"><style>{_STYLE}</style>\n{inner}\n</div>'
 
 
 def _decided(findings: Findings) -> str:

@@ -22,7 +22,7 @@ from agenttrace_nb.views.context_measure import (
 )
 from agenttrace_nb.views.format import plural, seconds
 from agenttrace_nb.views.plain_page import plain_page, write
-from agenttrace_nb.views.safe_text import escaped, one_line
+from agenttrace_nb.views.safe_text import AS_WRITTEN, escaped, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ class ContextReport:
             parts.append(_coinciding(self._found, self._numbers))
         parts += [self._run_by_run(), f"<p><small>{escaped(CAVEAT)}</small></p>"]
         inner = "\n".join(filter(None, parts))
-        return f'<div class="agtr-context"><style>{_STYLE}</style>\n{inner}\n</div>'
+        return f'<div class="agtr-context {AS_WRITTEN}"><style>{_STYLE}</style>\n{inner}\n</div>'
 
     def _figure(self) -> str:
         if not self._traces and not any(panel.lines for panel in self._panels):

@@ -9,7 +9,7 @@ from agenttrace_nb.views import format as fmt
 from agenttrace_nb.views import labels
 from agenttrace_nb.views.diff_text import SIGNS, deltas, differing, first, shown, summary, title, totals, words
 from agenttrace_nb.views.plain_page import plain_page, write
-from agenttrace_nb.views.safe_text import escaped, one_line, plain
+from agenttrace_nb.views.safe_text import AS_WRITTEN, escaped, one_line, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def part(found: StepDiff, limit: int = 400) -> str:
     if said:
         parts.append(_steps(found, limit))
     inner = "\n".join(filter(None, parts))
-    return f'<div class="agtr-diff"><style>{_STYLE}</style>\n{inner}\n</div>'
+    return f'<div class="agtr-diff {AS_WRITTEN}"><style>{_STYLE}</style>\n{inner}\n</div>'
 
 
 def write_page(path: str | Path, found: StepDiff) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from agenttrace_nb.views.chart_style import GROUPS, INK, rows, styled
+from agenttrace_nb.views.chart_style import GROUPS, INK, cumulative, rows, styled
 from agenttrace_nb.views.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -46,13 +46,10 @@ def ecdf(of: Durations) -> alt.TopLevelMixin:
     """Return the share of durations up to each value, a line for each group."""
     listed: list[dict[str, Any]] = []
     for group in _shown(of)[: len(GROUPS)]:
-        values = np.sort([one.seconds for one in of.found if one.group == group])
-        picks = np.unique(np.linspace(0, values.size - 1, min(values.size, _STEPS)).astype(int)).tolist()
-        listed += [
-            {"group": _name(group), "value": float(values[i]), "share": 100 * (i + 1) / values.size} for i in picks
-        ]
+        steps = cumulative(np.array([one.seconds for one in of.found if one.group == group]), _STEPS)
+        listed += [{"group": _name(group), "value": value, "share": share} for value, share in steps]
     chart = alt.Chart(rows(listed), title=f"Distribution, by {_name(of.by)}").mark_line(interpolate="step-after")
-    x = alt.X("value:Q", title="seconds", scale=alt.Scale(zero=False, nice=False))
+    x = alt.X("value:Q", title="seconds", scale=alt.Scale(zero=False, nice=False), sort=None)  # as they are listed
     y = alt.Y("share:Q", title="% at or below", scale=alt.Scale(domain=[0, 100]))
     return styled(chart.encode(x=x, y=y, color=_colour(of)).properties(width=_WIDTH_PX, height=220))
 

@@ -15,6 +15,8 @@ from typing import Any
 from agenttrace_nb.journal.encode import encode
 
 ELLIPSIS = "…"
+AS_WRITTEN = "mathjax_ignore tex2jax_ignore"
+"""Classes of what notebooks are not to typeset: what stands between two dollars would be taken for mathematics."""
 
 _ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor

@@ -14,7 +14,7 @@ from agenttrace_nb.views import labels
 from agenttrace_nb.views.content import brief
 from agenttrace_nb.views.headline import headline
 from agenttrace_nb.views.rows import Line, line_count, reading_order
-from agenttrace_nb.views.safe_text import escaped
+from agenttrace_nb.views.safe_text import AS_WRITTEN, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,9 +116,9 @@ def static_twin(
 def framed(key: str | None, inner: str) -> str:
     """Return a static twin with its style; with the key of the live view that hides it where it is on the page."""
     if key is None:
-        return f'<div class="agtr-static"><style>{_STYLE}</style>\n{inner}\n</div>'
+        return f'<div class="agtr-static {AS_WRITTEN}"><style>{_STYLE}</style>\n{inner}\n</div>'
     style = _HIDING.format(key=key) + _STYLE
-    return f'<div class="agtr-static agtr-static-{key}"><style>{style}</style>\n{inner}\n</div>'
+    return f'<div class="agtr-static agtr-static-{key} {AS_WRITTEN}"><style>{style}</style>\n{inner}\n</div>'
 
 
 def _head(head: Headline, notes: Sequence[str]) -> str:

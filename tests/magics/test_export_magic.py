@@ -266,7 +266,7 @@ def test_in_a_kernel_what_agents_did_arrives_and_the_list_knows_it_after_a_resta
         assert "Adder" in kernel.run("print(names)").stdout
         listed = kernel.run("%trace_export list")
         assert "✓ nothing waits" in listed.shown
-        assert listed.displayed[0]["text/html"].startswith('<div class="agtr-static">')
+        assert listed.displayed[0]["text/html"].startswith('<div class="agtr-static ')
     lines = [json.loads(line) for line in (folder / "agents.jsonl").read_text().splitlines()]
     assert {line["moment"] for line in lines} == {"span", "run", "test"}
     sent = len([line for line in lines if line["moment"] != "test"])
