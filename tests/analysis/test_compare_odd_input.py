@@ -136,6 +136,13 @@ def test_constant_data_are_no_evidence(held: Callable[[pd.DataFrame], Any], valu
     assert found.pairs["p"][0] == 1.0
 
 
+def test_constant_counts_and_scores_are_no_certainty(held: Callable[[pd.DataFrame], Any]) -> None:
+    found = told(held(runs(cases=8, tool_errors=3)), metrics="errors")
+    assert found.table["value"].tolist() == [3.0, 3.0]
+    assert found.table["low"].isna().all(), "an interval of no width would say that more is known than is"
+    assert found.pairs[["low", "high"]].isna().all(axis=None)
+
+
 def test_what_differs_by_rounding_only_is_the_same(held: Callable[[pd.DataFrame], Any]) -> None:
     table = runs(cases=40)
     table["cost_usd"] = np.where(table["arch"] == "plain", 0.1 + 0.2, 0.3)  # the same prices, added up otherwise

@@ -120,6 +120,8 @@ def test_traces_scored_by_mlflow_evaluate_are_compared_by_its_scores(store: Path
     mlflow.genai.evaluate(data=frame, scorers=[brief])
     found = at.compare(at.search(), metrics="score:brief")
     assert found.findings.groups["plain"].known(found.findings.metrics[0]).tolist() == [1.0] * 8
+    assert found.findings.pairs[0].test == "exact McNemar", "yes and no, though all of them are yes"
+    assert found.findings.pairs[0].low < 0 < found.findings.pairs[0].high
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow, using pandas

@@ -13,7 +13,7 @@ import numpy as np
 
 from agenttrace_nb.analysis.comparison.cases import Group, failed, grouped, is_case
 from agenttrace_nb.analysis.comparison.estimates import Estimate, OverTrials, estimate, over_trials
-from agenttrace_nb.analysis.comparison.metrics import DEFAULT, Metric, Scale
+from agenttrace_nb.analysis.comparison.metrics import DEFAULT, SCORE, Metric, Scale
 from agenttrace_nb.analysis.comparison.pairs import Pair, compare_pair
 from agenttrace_nb.analysis.comparison.runs import Runs, read_runs
 from agenttrace_nb.analysis.comparison.words import Verdict, counted, effect, verdict
@@ -159,7 +159,7 @@ def _scaled(metric: Metric, runs: Runs) -> Metric:
         metric.scale is Scale.DIFFERENCE
         and not metric.unit
         and metric.columns == (metric.name,)
-        and known.tolist() == [0.0, 1.0]
+        and (known.tolist() == [0.0, 1.0] or (metric.name.startswith(SCORE) and np.isin(known, (0.0, 1.0)).all()))
     ):
         return replace(metric, scale=Scale.RATE, unit="share")  # a score of pass or fail
     return metric

@@ -52,7 +52,8 @@ def bca(
     -----
     Efron (1987), J. Am. Stat. Assoc. 82, 171; cases as clusters: Field and Welsh (2007), J. R. Stat. Soc. B 69, 369.
     The percentiles are widened from the normal's to Student's with one degree less than cases, times
-    sqrt(n / (n - 1)), since small samples are too sure of themselves: Hesterberg (2015), Am. Stat. 69, 371.
+    sqrt(n / (n - 1)), since small samples are too sure of themselves: Hesterberg (2015), Am. Stat. 69, 371. Cases that
+    are all alike have no interval: they show no spread, which is not to say that there is none.
 
     Examples
     --------
@@ -71,10 +72,9 @@ def bca(
         drawn = of_totals(_drawn(data, resamples or _enough(n), seed)) if n > 1 else np.empty(0)
         left_out = of_totals(total - data) if n > 1 else np.empty(0)
     drawn, left_out = drawn[np.isfinite(drawn)], left_out[np.isfinite(left_out)]
-    if not math.isfinite(value) or left_out.size < max(n, 2) or drawn.size < _LEAST_RESAMPLES * 9 // 10:
+    has_spread = drawn.size >= _LEAST_RESAMPLES * 9 // 10 and np.ptp(drawn) > 0
+    if not math.isfinite(value) or left_out.size < max(n, 2) or not has_spread:
         return Bootstrapped(value, math.nan, math.nan)
-    if np.ptp(drawn) == 0:
-        return Bootstrapped(value, value, value)
     below = (np.mean(drawn < value) + np.mean(drawn <= value)) / 2
     bias = float(ndtri(np.clip(below, 1 / drawn.size, 1 - 1 / drawn.size)))
     pull = left_out.mean() - left_out
