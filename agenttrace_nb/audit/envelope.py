@@ -144,7 +144,10 @@ class Envelope:
         except ValueError as error:
             msg = f"no envelope ({error})"
             raise EnvelopeError(msg) from error
-        if b2a_base64(found.payload, newline=False) != payload or b2a_base64(found.signature, newline=False) != signature:
+        if (
+            b2a_base64(found.payload, newline=False) != payload
+            or b2a_base64(found.signature, newline=False) != signature
+        ):
             msg = "an envelope that is not in its one written form"
             raise EnvelopeError(msg)
         return found

@@ -6,12 +6,8 @@ recorded is sealed also when the kernel has died.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import json
 import logging
-import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -25,7 +21,6 @@ from agenttrace_nb.journal.place import LeaseTakenError, orphans
 from agenttrace_nb.journal.recover import close_interrupted
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator, Sequence
 
     from agenttrace_nb.audit.log import AuditLog
@@ -46,7 +41,7 @@ _log = logging.getLogger("agenttrace_nb.audit")
 
 
 class Sealing:
-    """Starts the sealing process of a journal; made by `sealing_of`.
+    """The kernel's handle of the process that seals a journal; made by `sealing_of`.
 
     Parameters
     ----------
@@ -57,49 +52,24 @@ class Sealing:
     """
 
     def __init__(self, journal_path: Path, say: Callable[[str, str | None], None]) -> None:
-        self.path = journal_path
-        self._say = say
-        self._process: subprocess.Popen[str] | None = None
-        self._thread: threading.Thread | None = None
-        self._launched = threading.Event()
-        self._pid = os.getpid()
+        self._companion = companion.Companion(
+            "agenttrace_nb.audit",
+            journal_path,
+            log=".audit.log",
+            does="seals the audit log",
+            afterwards="What is traced is kept in the journal and waits; `agenttrace-nb recover` seals it.",
+            hear=lambda message: say(message["say"], message.get("run")),
+            say=lambda text: say(text, None),
+            arguments=lambda: (str(audit_folder()),),
+        )
 
     def start(self) -> None:
-        """Begin to seal; returns at once. Safe to call again."""
-        if self._thread is None or (not self._thread.is_alive() and self._pid == os.getpid()):
-            self._launched.clear()
-            self._thread = threading.Thread(target=self._serve, name="agenttrace-sealing", daemon=True)
-            self._thread.start()
-            atexit.register(self.close)
+        """Begin to seal; returns at once. Safe to call again: tells the process that something is new."""
+        self._companion.start()
 
     def close(self) -> None:
         """Want no more of the process: it seals what there is, and ends."""
-        atexit.unregister(self.close)
-        if self._pid == os.getpid() and self._thread is not None:
-            self._launched.wait(LAUNCH_S)
-            if self._process is not None and self._process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    self._process.stdin.close()
-
-    def _serve(self) -> None:
-        try:
-            with self.path.with_suffix(".audit.log").open("a", encoding="utf-8") as log:
-                process = self._process = companion.start(
-                    "agenttrace_nb.audit", self.path, str(audit_folder()), log=log
-                )
-        except OSError as error:
-            self._say(
-                f"The process that seals the audit log cannot be started ({error}). What is traced is kept.", None
-            )
-            return
-        finally:
-            self._launched.set()
-        with contextlib.suppress(OSError, ValueError):
-            for line in process.stdout or ():
-                with contextlib.suppress(ValueError, KeyError):
-                    told = json.loads(line)
-                    self._say(told["say"], told.get("run"))
-        process.wait()
+        self._companion.close()
 
 
 _sealings: dict[Path, Sealing] = {}
@@ -124,17 +94,14 @@ class _Process:
         self._unpublished = False
         self._published_at = time.monotonic()
         self._gone = threading.Event()
+        self._news = threading.Event()
         self._beat_at = -HEARTBEAT_S
 
     def run(self) -> None:
         """Seal until the kernel is gone and its journal is sealed; then the journals that nobody owns."""
-        from agenttrace_nb.audit.log import AuditLog
-
-        threading.Thread(target=self._listen, name="agenttrace-input", daemon=True).start()
-        try:
-            log = AuditLog(self._folder)
-        except AuditError as error:
-            self._say(f"Nothing is sealed, and nothing goes on to MLflow: {error}")
+        companion.listen(self._hear)
+        log = self._opened()
+        if log is None:
             return
         with contextlib.closing(log):
             with contextlib.suppress(FollowerBusyError):
@@ -142,6 +109,18 @@ class _Process:
             if seal_orphans(log, self._say, self.path.parent):
                 self._unpublished = True
         self._publish()
+
+    def _opened(self) -> AuditLog | None:
+        """Return the log; ``None`` if it could not be opened before the kernel was gone."""
+        from agenttrace_nb.audit.log import AuditLog
+
+        while True:
+            try:
+                return AuditLog(self._folder)
+            except AuditError as error:
+                self._tell_once(f"Nothing is sealed, and nothing goes on to MLflow: {error}")
+            if self._gone.wait(RETRY_S):
+                return None
 
     def _follow(self, log: AuditLog) -> None:
         from agenttrace_nb.audit.sealer import Sealer
@@ -154,7 +133,8 @@ class _Process:
                 elif sealer.is_at_end():
                     if time.monotonic() - self._published_at > PUBLISH_EVERY_S:
                         self._publish()
-                    self._gone.wait(BUSY_S if sealer.has_open() else IDLE_S)
+                    self._news.wait(BUSY_S if sealer.has_open() else IDLE_S)
+                    self._news.clear()
                 self._beat(log)
             close_if_orphan(self.path)
             while self._step(sealer) and not sealer.is_at_end():
@@ -214,11 +194,10 @@ class _Process:
             self._said.add(text)
             self._say(text)
 
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for _ in sys.stdin:
-                pass
-        self._gone.set()
+    def _hear(self, said: dict[str, Any] | None) -> None:
+        if said is None:
+            self._gone.set()
+        self._news.set()
 
 
 def beat(log: AuditLog, journal: str, *, ends: bool = False) -> None:
@@ -264,10 +243,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run the sealing process for one journal."""
     companion.begin(NICE)
 
+    tell = companion.teller()
+
     def say(text: str, run_key: str | None = None) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(json.dumps({"say": text, "run": run_key}) + "\n")
-            sys.stdout.flush()
+        tell({"say": text, "run": run_key})
 
     _Process(Path(arguments[0]), Path(arguments[1]), say).run()
     return 0

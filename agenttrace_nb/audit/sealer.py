@@ -125,8 +125,10 @@ class Sealer:
             or self._feedback
             or any(known.ended for known in self._traces.values())
         ):
-            self._seal()
+            sealed = self._seal()
             self._save()
+            for each in sealed:  # last: whoever hears it looks for what was saved
+                self._tell(each)
         return bool(events)
 
     def has_open(self) -> bool:
@@ -189,7 +191,7 @@ class Sealer:
 
     # -- sealing ------------------------------------------------------------------------------------------------
 
-    def _seal(self) -> None:
+    def _seal(self) -> list[SealedRun]:
         ended = [(trace_id, known) for trace_id, known in self._traces.items() if known.ended]
         drafts = self._drafts + [self._said_of(key, events) for key, events in self._said.items()]
         receipts: list[SealedRun] = []
@@ -210,8 +212,7 @@ class Sealer:
             self._sealed[trace_id] = known.last_seq
             del self._traces[trace_id]
             self._fold.forget(trace_id)
-        for sealed in receipts:
-            self._tell(sealed)
+        return receipts
 
     def _seal_trace(self, pen: Pen, trace_id: str, known: _Open) -> Receipt:
         for kind in ("run", "amend"):

@@ -135,6 +135,8 @@ class Run:
             self._harmless("the last update of the view", self._view.finish)
         else:
             self._started().close()
+        if recorder.journal.path is not None:
+            self._harmless("sealing", functools.partial(runs.seal, recorder.journal.path))
         if self._delivery is not None:
             self._delivery.nudge()
 

@@ -72,13 +72,13 @@ def delivery_of(path: Path) -> Delivery:
 
 
 def seal(path: Path) -> None:
-    """Have a journal sealed where the audit log is on."""
+    """Have a journal sealed where the audit log is on; if it is being sealed, say that something is new."""
     from agenttrace_nb.journal.sealing import is_on
 
     if is_on(path.parent):
         from agenttrace_nb.audit.process import sealing_of
 
-        sealing_of(path, _tell).start()
+        sealing_of(path, _tell_sealed).start()
 
 
 def export(path: Path) -> None:
@@ -91,6 +91,13 @@ def export(path: Path) -> None:
         from agenttrace_nb.export.process import exporting_of
 
         exporting_of(path).start()
+
+
+def _tell_sealed(text: str, run_key: str | None) -> None:
+    """Say what the sealing process says; MLflow may have waited for that."""
+    _tell(text, run_key)
+    for delivery in list(_deliveries.values()):
+        delivery.nudge()
 
 
 def _tell(text: str, run_key: str | None) -> None:
