@@ -84,7 +84,8 @@ def page(findings: Findings) -> str:
     ]
     parts += _cases(findings)
     inner = _wrapped([*filter(None, parts), _notes(findings)])
-    dark = "".join(f"{_OURS} .{kind} {{ color: {colour}; }}" for kind, (_, colour) in _COLOURS.items())
+    # One element more, since the part's own style comes after the page's.
+    dark = "".join(f"body {_OURS} .{kind} {{ color: {colour}; }}" for kind, (_, colour) in _COLOURS.items())
     title = f"Comparison by {name(findings.by)}"
     return plain_page(title, inner, dark=dark)
 

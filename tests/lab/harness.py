@@ -159,10 +159,10 @@ class Harness:
         """Wait until what was asked for is on screen."""
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
-    def axe(self) -> list[str]:
-        """What axe-core finds in the widget."""
+    def axe(self, where: str = "#a") -> list[str]:
+        """What axe-core finds in the widget, or in another part of the page."""
         self.page.evaluate(AXE.read_text("utf-8"))
-        report = self.page.evaluate("async () => (await axe.run('#a')).violations")
+        report = self.page.evaluate("async (where) => (await axe.run(where)).violations", where)
         return [f"{v['id']}: {v['help']}: {v['nodes'][0]['html']}" for v in report]
 
     def bar_colours(self, name: str) -> set[str]:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from analysis.runs_to_compare import runs
 from lab.harness import Harness
 from playwright.sync_api import expect
 from views.hostile import hostile_run
 from views.sample_runs import planner_executor
 
+import agenttrace_nb as at
 from agenttrace_nb.spans import Span, SpanKind
 from agenttrace_nb.views.page import write_page
 from agenttrace_nb.views.rows import Rows
@@ -44,6 +46,19 @@ def test_in_a_page_every_panel_is_there_without_a_kernel(harness: Harness, tmp_p
         harness.page.get_by_role("tab", name=tab).click()
         expect(harness.page.locator(f".agtr-{tab.lower()}")).to_be_visible()
     expect(harness.page.locator(".agtr-detail").get_by_role("button", name="JSON").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_comparison_is_readable_on_light_and_dark_screens(
+    harness: Harness, tmp_path: Path, scheme: str
+) -> None:
+    table = runs(faster={"planner": 0.7}, surer={"planner": 0.4}, tool_errors=lambda t: (t["arch"] == "planner") * 1)
+    found = at.compare(table, metrics=("success", "latency", "cost", "errors"), baseline="plain", margin={"cost": 0.2})
+    harness.page.emulate_media(color_scheme=scheme)
+    open_file(harness, found.to_html(tmp_path / "comparison.html"))
+    words = {"better", "worse", "same"}
+    assert words == {kind for kind in words if harness.page.locator(f"td.agtr-{kind}").count()}
+    assert harness.axe("body") == []
 
 
 def test_what_is_printed_is_whole(harness: Harness, tmp_path: Path) -> None:
