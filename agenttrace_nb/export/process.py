@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,6 @@ class Exporting:
 
     def __init__(self, journal_path: Path) -> None:
         self.path = journal_path
-        self._numbers = itertools.count(1)
-        self._tested: dict[int, Outcome] = {}
         self.companion = companion.Companion(
             "agenttrace_nb.export",
             journal_path,
@@ -62,11 +59,9 @@ class Exporting:
 
     def test(self, name: str, timeout_s: float) -> Outcome | None:
         """Have one marked item sent, and return what came back; ``None`` if nothing did in this time."""
-        number = next(self._numbers)
-        self.companion.tell({"test": name, "id": number})
         self.start()
-        self.companion.wait_for(lambda: number in self._tested, timeout_s)
-        return self._tested.pop(number, None)
+        answer = self.companion.ask({"test": name}, timeout_s)
+        return None if answer is None else Outcome(answer["answer"], answer["reason"])
 
     def close(self) -> None:
         """Want no more of the process: it sends what there is, and ends. Waits only for one that is being started."""
@@ -82,10 +77,7 @@ class Exporting:
         return {n: v for n, v in known.items() if n in named or n.upper().startswith(_ENVIRONMENT)}
 
     def _hear(self, message: dict[str, Any]) -> None:
-        if "tested" in message:
-            self._tested[message["tested"]] = Outcome(message["answer"], message["reason"])
-        if "say" in message:
-            notices.say(message["say"])
+        notices.say(message["say"])
 
 
 _exportings: dict[Path, Exporting] = {}

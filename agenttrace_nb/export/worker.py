@@ -2,7 +2,7 @@
 
 The kernel says ``{"env": {...}}`` (variables that were set since), ``{"test": NAME, "id": N}`` (send a marked item and
 say what came back), ``{"flush": NAME}`` (send at once what there is); see `companion`. It answers ``{"say": TEXT}`` for
-the user, and ``{"tested": N, "answer": KIND, "reason": TEXT}``. Which handlers there are it reads from their settings
+the user, and ``{"id": N, "answer": KIND, "reason": TEXT}``. Which handlers there are it reads from their settings
 file.
 """
 
@@ -121,12 +121,12 @@ class Worker:
     def _test(self, name: str, number: int) -> None:
         outlet = self._outlets.get(name)
         if outlet is None:
-            self._tell({"tested": number, "answer": "Misconfigured", "reason": f"there is no handler {name!r}."})
+            self._tell({"id": number, "answer": "Misconfigured", "reason": f"there is no handler {name!r}."})
             return
 
         def reply(answer: Answer) -> None:
             reason = getattr(answer, "reason", None)
-            self._tell({"tested": number, "answer": type(answer).__name__, "reason": reason})
+            self._tell({"id": number, "answer": type(answer).__name__, "reason": reason})
 
         outlet.test(reply)
 

@@ -1,7 +1,7 @@
 """Processes of ours beside the kernel that work on its journal: how each side starts, talks, and sees the other end.
 
 Both talk in JSON objects, one a line: the kernel on the process's standard input, whose end means that the kernel is
-gone or wants no more; the process on its standard output.
+gone or wants no more; the process on its standard output. What has an ``id`` is a question; its answer has the same.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import itertools
 import json
 import logging
 import os
@@ -42,7 +43,7 @@ _log = logging.getLogger("agenttrace_nb.journal")
 
 
 class Companion:
-    """A process of ours beside the kernel: started, told things, heard, and started again if it ends early.
+    """A process of ours beside the kernel: started, told things, heard, and started again if something ends it.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class Companion:
     afterwards
         What becomes of what was traced once it has ended too often, in a sentence.
     hear
-        Takes what it says, message by message, on a thread.
+        Takes what it says, but for answers, message by message, on a thread.
     say
         Takes what the user should know.
     variables
@@ -88,6 +89,9 @@ class Companion:
         self._variables, self._arguments = variables, arguments
         self._told_variables: dict[str, str] = {}
         self._outbox: list[dict[str, Any]] = []
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, dict[str, Any]] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
         self._wake = threading.Event()
         self._news = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -121,10 +125,38 @@ class Companion:
         self._wake.set()
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Say something; returns at once. What does not reach a process that ends is for the next one."""
+        """Say something; returns at once. It may be lost with a process that is killed at that moment."""
         with self._news:
             self._outbox.append(message)
         self._wake.set()
+
+    def ask(self, message: dict[str, Any], timeout_s: float | None) -> dict[str, Any] | None:
+        """Say something that is answered; one that is started instead of a killed one is asked again.
+
+        Parameters
+        ----------
+        message
+            What to say.
+        timeout_s
+            Seconds; ``None`` for as long as it takes.
+
+        Returns
+        -------
+        dict or None
+            The answer; ``None`` if there was none in this time, or it is over.
+        """
+        number = next(self._numbers)
+        with self._news:
+            self._asked[number] = {**message, "id": number}
+            self._outbox.append(self._asked[number])
+        self._wake.set()
+        try:
+            self.wait_for(lambda: number in self._answers, timeout_s)
+        finally:
+            with self._news:
+                del self._asked[number]
+                answer = self._answers.pop(number, None)
+        return answer
 
     def wait_for(self, true: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait until something it said makes this true, it is over, or the time is; return whether one of the former.
@@ -163,11 +195,11 @@ class Companion:
     def _serve(self) -> None:
         for attempt in range(STARTS):
             try:
-                self._talk()
+                code = self._talk()
             except OSError as error:
                 self._say(f"The process that {self._does} cannot be started ({error}). What is traced is kept.")
                 break
-            if self._closed:
+            if self._closed or code == 0:  # it has said itself why it does no more
                 break
             _log.debug("%s ended early (attempt %s)", self._module, attempt)
             self._told_variables = {}
@@ -179,8 +211,11 @@ class Companion:
             self._thread = None
             self._news.notify_all()
 
-    def _talk(self) -> None:
-        """Start the process and talk to it until it ends or nothing more is wanted of it."""
+    def _talk(self) -> int | None:
+        """Start the process and talk to it until it ends or nothing more is wanted of it; return its exit code."""
+        with self._news:
+            self._outbox = [one for one in self._outbox if "id" not in one] + list(self._asked.values())
+        self._wake.set()
         with self.log.open("a", encoding="utf-8") as log:
             process = self.process = start(self._module, self._journal, *self._arguments(), log=log)
         self.launched.set()
@@ -194,6 +229,7 @@ class Companion:
         _close(process.stdin)
         if not self._closed:
             reader.join()
+        return process.poll()
 
     def _send(self, process: subprocess.Popen[str]) -> None:
         with self._news:
@@ -212,12 +248,18 @@ class Companion:
         with contextlib.suppress(OSError, ValueError):
             for line in process.stdout or ():
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    self._hear(json.loads(line))
-                with self._news:
-                    self._news.notify_all()
+                    self._take(json.loads(line))
         process.wait()
         _close(process.stdout)
         self._wake.set()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("id") is None:
+            self._hear(message)
+        with self._news:
+            if message.get("id") in self._asked:
+                self._answers[message["id"]] = message
+            self._news.notify_all()
 
 
 def _close(pipe: IO[str] | None) -> None:

@@ -8,7 +8,6 @@ when the kernel has died. Nothing here imports ``mlflow`` or waits, except where
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,8 +81,6 @@ class Delivery:
         self._run_ids: dict[str, str] = {}
         self._experiment_ids: dict[str, str] = {}
         self._parked: dict[str, str] = {}
-        self._answers: dict[int, str | None] = {}
-        self._numbers = itertools.count(1)
         self.companion = companion.Companion(
             "agenttrace_nb.mlflow_store",
             journal_path,
@@ -135,14 +132,13 @@ class Delivery:
         timeout_s
             Seconds; ``None`` for as long as it takes.
         """
-        number = next(self._numbers)
-        self.companion.tell({"wait": run_key, "id": number})
-        answered = self.companion.wait_for(lambda: number in self._answers, timeout_s)
-        if number in self._answers:
-            problem = self._answers.pop(number)
+        answer = self.companion.ask({"wait": run_key}, timeout_s)
+        if answer is not None:
+            problem = answer["problem"]
             return Delivered(self._run_ids.get(run_key), complete=problem is None, problem=problem)
         last = self._told[-1] if self._told else None
-        why = last or ("MLflow has not taken everything in this time" if not answered else "the writer has stopped")
+        has_stopped = self.companion.is_over
+        why = last or ("the writer has stopped" if has_stopped else "MLflow has not taken everything in this time")
         return Delivered(self._run_ids.get(run_key), complete=False, problem=why)
 
     def on_problem(self, callback: Callable[[str], None]) -> None:
@@ -159,9 +155,7 @@ class Delivery:
             self._experiment_ids[message["run"]] = message["experiment_id"]
         if "parked" in message:
             self._parked[message["parked"]] = message["reason"]
-        if "waited" in message:
-            self._answers[message["waited"]] = message["problem"]
-        if "problem" in message and "waited" not in message:
+        if "problem" in message:
             self._say(message["problem"])
         for listener in self._cost_listeners if message.get("costs") else ():
             with contextlib.suppress(Exception):

@@ -151,7 +151,7 @@ class Worker:
                 if not feedback.settled(wait.seq):
                     continue
             self._waits.remove(wait)
-            self._tell({"waited": wait.number, "problem": reason})
+            self._tell({"id": wait.number, "problem": reason})
 
     # -- journals that nobody owns ------------------------------------------------------------------------------
 
