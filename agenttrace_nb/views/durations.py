@@ -12,6 +12,7 @@ import numpy as np
 
 from agenttrace_nb.analysis.durations import STEPS, Duration, QuantileRow, collect, quantile_rows
 from agenttrace_nb.analysis.mean_steps import MeanStep, mean_steps
+from agenttrace_nb.analysis.trace_set import TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.spans import NS_PER_S, Trace
 from agenttrace_nb.views import format as fmt
@@ -40,7 +41,7 @@ def durations(traces: Any, *, by: str = "arch") -> Durations:
     Returns
     -------
     Durations
-        It shows itself; ``.table`` has the quantiles, ``.slowest()`` leads to the runs.
+        It shows itself; ``.table`` has the quantiles, ``.slowest()`` and ``.runs()`` lead to the runs.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def durations(traces: Any, *, by: str = "arch") -> Durations:
     if not listed or not all(isinstance(t, Trace) for t in listed):
         msg = "traces must be several traces, such as at.search(...) gives; there is none in what was given"
         raise OptionError(msg)
-    return Durations(by, collect(listed, by), listed)
+    return Durations(by, collect(listed, by), traces if isinstance(traces, TraceSet) else TraceSet(listed))
 
 
 class Durations:
@@ -69,7 +70,7 @@ class Durations:
         Every duration.
     """
 
-    def __init__(self, by: str, found: list[Duration], traces: list[Trace]) -> None:
+    def __init__(self, by: str, found: list[Duration], traces: TraceSet) -> None:
         self.by = by
         self.found = found
         self._traces = traces
@@ -122,6 +123,29 @@ class Durations:
         fields = ("group", "case", "seconds", "trace_id", "span_id")
         frame = pd.DataFrame([{name: getattr(one, name) for name in fields} for one in top])
         return frame.rename(columns={"group": self.by})
+
+    def runs(self, group: str | None = None, n: int = 10) -> TraceSet:
+        """Return the runs with the slowest ones, slowest first; they show themselves as a list to open them from.
+
+        Parameters
+        ----------
+        group
+            One of the groups: of an agent, a tool, a model or a tag; all of them by default.
+        n
+            How many runs at most.
+
+        Raises
+        ------
+        OptionError
+            If there is no such group.
+        """
+        groups = [row.group for row in self.rows]
+        if group is not None and group not in groups:
+            msg = f"group={group!r} is not there; there are {', '.join(dict.fromkeys(groups))}."
+            raise OptionError(msg + did_you_mean(str(group), groups))
+        of = [one for one in self.found if group in (None, one.group)]
+        slowest = dict.fromkeys(one.trace_id for one in sorted(of, key=lambda one: -one.seconds))
+        return self._traces.only(list(slowest)[:n])
 
     def chart(self, kind: str = "groups") -> alt.TopLevelMixin:
         """Return an Altair chart.

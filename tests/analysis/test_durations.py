@@ -88,6 +88,17 @@ def test_the_slowest_lead_to_their_traces() -> None:
     assert "p50 · p95 · p99" in repr(at.durations(traces))
 
 
+def test_the_slowest_runs_of_a_group_are_a_list_to_open_them_from() -> None:
+    traces = [run(n, arch=("plain", "planner")[n % 2], calls=2) for n in range(20)]
+    by_length = sorted(traces, key=lambda t: -(t.duration_s or 0))
+    assert [t.trace_id for t in at.durations(traces).runs(n=3)] == [t.trace_id for t in by_length[:3]]
+    planner = [t.trace_id for t in by_length if t.tags["arch"] == "planner"]
+    assert [t.trace_id for t in at.durations(at.TraceSet(traces)).runs("planner")] == planner
+    assert len(at.durations(traces, by="tool").runs("look")) == 10, "each run once, though it calls the tool twice"
+    with pytest.raises(at.OptionError, match=r"group='planer' is not there; there are .* Did you mean planner\?"):
+        at.durations(traces).runs("planer")
+
+
 def test_hostile_names_are_only_names() -> None:
     found = at.durations([hostile_run()[1][0]], by="agent")
     assert "\x1b" not in repr(found)
