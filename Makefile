@@ -19,7 +19,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab audit-100k test test-spark lint types imports js check-all servers test-interop bench stats attribution pytest format clean
+.PHONY: help demo lab audit-100k test test-spark test-postgres lint types imports js check-all servers test-interop bench stats attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ DEMO_READY := $(VENV)/.agenttrace-demo
 LAB_READY := $(VENV)/.agenttrace-lab
 TEST_READY := $(VENV)/.agenttrace-test
 SPARK_READY := $(VENV)/spark/.agenttrace-spark
+POSTGRES_READY := $(VENV)/postgres/.agenttrace-postgres
 JS_READY := js/node_modules/.agenttrace-js
 
 $(BIN)/python:
@@ -57,6 +58,11 @@ $(SPARK_READY): pyproject.toml | $(BIN)/python
 	  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])')"
 	@touch $@
 
+$(POSTGRES_READY): pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --target $(VENV)/postgres --upgrade "$$($(BIN)/python -c 'import tomllib; \
+	  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["postgres"])')"
+	@touch $@
+
 $(JS_READY): js/package.json js/package-lock.json
 	cd js && npm ci
 	@touch $@
@@ -73,10 +79,10 @@ lab: $(LAB_READY) ## open the quickstart in JupyterLab
 
 # The tests come last, so that their closing line is the last one.
 test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
-	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark"'
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark and not postgres"'
 
 check-all: $(TEST_READY) servers lint types imports js test-spark ## every check, also the slow sweeps and the benchmarks
-	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark"'
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark and not postgres"'
 	@$(MAKE) --no-print-directory stats
 	@$(MAKE) --no-print-directory bench
 
@@ -84,6 +90,11 @@ check-all: $(TEST_READY) servers lint types imports js test-spark ## every check
 test-spark: $(TEST_READY) $(SPARK_READY) ## compare spans in a local Spark (needs Java 17 or newer)
 	@java -version >/dev/null 2>&1 || { echo "Spark needs Java: apt-get install default-jre-headless" >&2; exit 1; }
 	PYTHONPATH=$(VENV)/spark $(BIN)/python -m pytest -m spark tests/analysis/test_compare_spark.py
+
+test-postgres: $(TEST_READY) $(POSTGRES_READY) ## compare MLflow on PostgreSQL with the audit log (needs PostgreSQL)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	  echo "PostgreSQL is missing: apt-get install --no-install-recommends postgresql" >&2; exit 1; }
+	PYTHONPATH=$(VENV)/postgres $(BIN)/python -m pytest -m postgres tests/audit/test_live_postgres.py
 
 pytest: $(TEST_READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --durations=15 $(PYTEST_ARGS) --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests $(NOTEBOOKS)

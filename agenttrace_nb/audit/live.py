@@ -39,7 +39,8 @@ BLIND_SQL = (
     "trace_tags and trace_request_metadata whose names MLflow reserves (mlflow.*), but for session and user",
     "assessments: assessment_id, last_updated_timestamp, error, overrides, run_id, source_type, experiment_id",
     "assessments: trace_timestamp_ms, aggregate_value, is_numeric_value; those that were given in MLflow",
-    "runs, metrics, params, artifacts: sealed as amendments where they went through agenttrace_nb",
+    "artifacts, runs, tags, params, metrics, latest_metrics: sealed as amendments where agenttrace_nb wrote them",
+    "entity_associations (which traces belong to which run), experiments, workspaces; sums (*_metrics, *_rollups)",
 )
 """Columns that MLflow fills by itself, and that are not compared even by SQL."""
 
