@@ -62,6 +62,8 @@ def search(
     Traces that plain MLflow autologging wrote are found too, with what it doubles folded. One that is not complete is
     in the set and says why in `Trace.problem`.
 
+    What matches is decided now; the traces themselves are read when they are looked at, each once.
+
     Parameters
     ----------
     experiment
@@ -117,7 +119,7 @@ def search(
         limit=limit,
     )
     found = reader.read(_uri(), query)
-    return TraceSet(found.traces, success=found.success, truncated=found.truncated)
+    return TraceSet(found.traces, truncated=found.truncated)
 
 
 def stored(trace_ids: Iterable[str]) -> TraceSet:

@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.analysis.latency_measure import own_times
+from agenttrace_nb.analysis.trace_frames import SPAN_COLUMNS, TRACE_COLUMNS, seconds, span_frame, spread, trace_frame
 from agenttrace_nb.config import OptionError, did_you_mean
-from agenttrace_nb.spans import NS_PER_S, SpanKind, Status
+from agenttrace_nb.mlflow_store.columns import SpanColumns
+from agenttrace_nb.mlflow_store.found import FoundTraces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,19 +17,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from agenttrace_nb.spans import Span, Trace
+    from agenttrace_nb.spans import Trace
 
-SPAN_COLUMNS = (
-    "trace_id", "span_id", "parent_id", "run_id", "kind", "name", "agent", "role", "status", "error_type", "started_at",
-    "duration_s", "ttft_s", "input_tokens", "output_tokens", "cost_usd", "model", "arch", "case", "trial",
-)  # fmt: skip
-TRACE_COLUMNS = (
-    "trace_id", "run_id", "arch", "case", "trial", "status", "success", "started_at", "latency_s", "turns", "llm_calls",
-    "tool_calls", "tool_errors", "handoffs", "input_tokens", "output_tokens", "cost_usd",
-)  # fmt: skip
-_WHOLE = ("input_tokens", "output_tokens", "turns", "llm_calls", "tool_calls", "tool_errors", "handoffs")
-_REAL = ("duration_s", "latency_s", "ttft_s", "cost_usd")
-_TRUTH = ("success",)
+__all__ = ["SPAN_COLUMNS", "TRACE_COLUMNS", "TraceSet"]
 _SHOWN = 20
 
 
@@ -37,7 +29,7 @@ class TraceSet:
     Parameters
     ----------
     traces
-        The traces.
+        The traces. Those that a search found are restored when they are looked at; the frames do without.
     success
         What was said of the runs they belong to, by run id.
     truncated
@@ -54,8 +46,8 @@ class TraceSet:
     def __init__(
         self, traces: Iterable[Trace], *, success: Mapping[str, bool | None] | None = None, truncated: bool = False
     ) -> None:
-        self._traces = list(traces)
-        self._success = dict(success or {})
+        self._traces: Sequence[Trace] = traces if isinstance(traces, FoundTraces) else list(traces)
+        self._said = None if success is None else dict(success)
         self.truncated = truncated
 
     def __iter__(self) -> Iterator[Trace]:
@@ -73,16 +65,22 @@ class TraceSet:
     @property
     def problems(self) -> dict[str, str]:
         """Why a trace is not complete, by trace id, for those that are not."""
-        return {t.trace_id: t.problem for t in self._traces if t.problem}
+        return {t.trace_id: t.problem for t in self._columns().traces if t.problem}
 
     def success(self, trace: Trace) -> bool | None:
         """Return what was said of a trace's run: ``None`` where nothing was."""
-        return self._success.get(trace.run_id or "")
+        if self._said is None:
+            self._said = self._traces.success() if isinstance(self._traces, FoundTraces) else {}
+        return self._said.get(trace.run_id or "")
 
     def only(self, trace_ids: Iterable[str]) -> TraceSet:
         """Return those of the traces that have these ids, in the order of the ids."""
-        by_id = {trace.trace_id: trace for trace in self._traces}
-        return TraceSet([by_id[one] for one in trace_ids if one in by_id], success=self._success)
+        if isinstance(self._traces, FoundTraces):
+            chosen = self._traces.with_ids(trace_ids)
+        else:
+            by_id = {trace.trace_id: trace for trace in self._traces}
+            chosen = [by_id[one] for one in trace_ids if one in by_id]
+        return TraceSet(chosen, success={trace.run_id: self.success(trace) for trace in chosen if trace.run_id})
 
     def traces(self) -> pd.DataFrame:
         """Return one row for each trace.
@@ -93,7 +91,7 @@ class TraceSet:
             Columns as in `TRACE_COLUMNS`: ``latency_s`` in seconds, ``started_at`` in UTC, ``cost_usd`` in US dollars.
             What is not known is null, never 0.
         """
-        return _frame([self._trace_row(t) for t in self._traces], TRACE_COLUMNS)
+        return trace_frame(self._columns(), self.success)
 
     def spans(self, *, derived: bool = False) -> pd.DataFrame:
         """Return one row for each span.
@@ -110,13 +108,12 @@ class TraceSet:
             Columns as in `SPAN_COLUMNS`: ``duration_s`` and ``ttft_s`` in seconds, ``started_at`` in UTC, ``cost_usd``
             in US dollars. What is not known is null, never 0.
         """
-        frame = _frame([_span_row(t, s) for t in self._traces for s in t.spans], SPAN_COLUMNS)
         if not derived:
-            return frame
-        own = [own_times(trace.spans) for trace in self._traces]
-        return frame.assign(
-            self_s=_seconds(ns for self_ns, _ in own for ns in self_ns),
-            critical_s=_seconds(ns for _, critical_ns in own for ns in critical_ns),
+            return span_frame(self._columns())
+        own = [own_times(trace.spans) for trace in self._traces]  # first: then the columns are of the same spans
+        return span_frame(self._columns()).assign(
+            self_s=seconds(ns for self_ns, _ in own for ns in self_ns),
+            critical_s=seconds(ns for _, critical_ns in own for ns in critical_ns),
         )
 
     def to_parquet(
@@ -152,24 +149,22 @@ class TraceSet:
         >>> at.compare(duckdb.sql("FROM read_parquet('desk/**/*.parquet')"))  # doctest: +SKIP
         """
         partitions, extra = _names("partition_by", partition_by), _names("tags", tags)
-        frame = self.spans()
-        sizes = [len(trace.spans) for trace in self._traces]
-        known = {tag for trace in self._traces for tag in trace.tags}
+        columns = self._columns()
+        traces = columns.traces
+        known = {tag for trace in traces for tag in trace.tags}
         for name in partitions:
             if name not in SPAN_COLUMNS and name not in known:
                 allowed = sorted({*SPAN_COLUMNS, *known})
                 msg = f"partition_by={name!r} is neither a column nor a tag; there are {', '.join(allowed)}."
                 raise OptionError(msg + did_you_mean(name, allowed))
-        of_trace: dict[str, tuple[str, list[Any]]] = {
-            "trace_status": ("string", [trace.status.value for trace in self._traces]),
-            "trace_s": ("Float64", [trace.duration_s for trace in self._traces]),
-            "success": ("boolean", [self.success(trace) for trace in self._traces]),
-        }
+        frame = span_frame(columns).assign(
+            trace_status=spread(columns, [trace.status.value for trace in traces], "string"),
+            trace_s=spread(columns, [trace.duration_s for trace in traces], "Float64"),
+            success=spread(columns, [self.success(trace) for trace in traces], "boolean"),
+        )
         for name in dict.fromkeys((*extra, *partitions)):
             if name not in SPAN_COLUMNS:
-                of_trace[name] = ("string", [trace.tags.get(name) for trace in self._traces])
-        for name, (dtype, values) in of_trace.items():
-            frame[name] = _array([v for v, size in zip(values, sizes, strict=True) for _ in range(size)], dtype)
+                frame[name] = spread(columns, [trace.tags.get(name) for trace in traces], "string")
         frame.to_parquet(path, index=False, **({"partition_cols": partitions} if partitions else {}))
 
     def to_html(self, path: str | Path) -> Path:
@@ -191,31 +186,14 @@ class TraceSet:
     def _ipython_display_(self) -> None:
         _room_of_views("run_list_view").display_runs(self)
 
-    def _trace_row(self, trace: Trace) -> dict[str, Any]:
-        of = _by_kind(trace)
-        tools = of.get(SpanKind.TOOL, [])
-        return {
-            "trace_id": trace.trace_id,
-            "run_id": trace.run_id,
-            **_labels(trace),
-            "status": trace.status.value,
-            "success": self.success(trace),
-            "started_at": trace.started_at,
-            "latency_s": trace.duration_s,
-            "turns": len(of.get(SpanKind.TURN, [])) or None,
-            "llm_calls": len(of.get(SpanKind.LLM, [])),
-            "tool_calls": len(tools),
-            "tool_errors": sum(s.status is Status.ERROR for s in tools),
-            "handoffs": len(of.get(SpanKind.HANDOFF, [])),
-            "input_tokens": trace.total("input_tokens"),
-            "output_tokens": trace.total("output_tokens"),
-            "cost_usd": trace.total("cost_usd"),
-        }
+    def _columns(self) -> SpanColumns:
+        found = self._traces
+        return found.columns() if isinstance(found, FoundTraces) else SpanColumns.of_traces(found)
 
     def __repr__(self) -> str:
         """Return a short table."""
         lines = [f"{len(self)} traces" + (", and there are more: raise limit=" if self.truncated else "")]
-        for trace in self._traces[:_SHOWN]:
+        for trace in self._columns().traces[:_SHOWN]:
             took = "-" if trace.duration_s is None else f"{trace.duration_s:.2f} s"
             arch, case = trace.tags.get("arch") or "-", trace.tags.get("case") or "-"
             lines.append(f"  {trace.trace_id[:8]}  {trace.status.value:<11}  {took:>9}  {arch}  {case}")
@@ -231,66 +209,9 @@ def _room_of_views(name: str) -> Any:
     return import_module(f"agenttrace_nb.views.{name}")
 
 
-def _by_kind(trace: Trace) -> dict[SpanKind, list[Span]]:
-    of: dict[SpanKind, list[Span]] = {}
-    for span in trace.spans:
-        of.setdefault(span.kind, []).append(span)
-    return of
-
-
-def _labels(trace: Trace) -> dict[str, str | None]:
-    return {name: trace.tags.get(name) for name in ("arch", "case", "trial")}
-
-
-def _span_row(trace: Trace, span: Span) -> dict[str, Any]:
-    return {
-        "trace_id": trace.trace_id,
-        "span_id": span.span_id,
-        "parent_id": span.parent_id,
-        "run_id": trace.run_id,
-        "kind": span.kind.value,
-        "name": span.name,
-        "agent": span.agent,
-        "role": span.role,
-        "status": span.status.value,
-        "error_type": span.error.type if span.error else None,
-        "started_at": span.started_at,
-        "duration_s": span.duration_s,
-        "ttft_s": span.ttft_s,
-        "input_tokens": span.input_tokens,
-        "output_tokens": span.output_tokens,
-        "cost_usd": span.cost_usd,
-        "model": span.model,
-        **_labels(trace),
-    }
-
-
 def _names(what: str, given: str | Sequence[str]) -> list[str]:
     names: list[Any] = [given] if isinstance(given, str) else list(given)
     if not all(isinstance(name, str) and bool(name) for name in names):
         msg = f"{what}={given!r} is not allowed; it must be a name or several"
         raise OptionError(msg)
     return list(dict.fromkeys(names))
-
-
-def _array(values: Sequence[Any], dtype: str) -> Any:
-    import pandas as pd
-
-    return pd.array(values, dtype=dtype)
-
-
-def _seconds(times_ns: Iterable[int | None]) -> Any:
-    return _array([None if ns is None else ns / NS_PER_S for ns in times_ns], "Float64")
-
-
-def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame(list(rows), columns=list(columns))
-    kinds: dict[str, str] = {
-        name: "Int64" if name in _WHOLE else "Float64" if name in _REAL else "boolean" if name in _TRUTH else "string"
-        for name in columns
-        if name != "started_at"
-    }
-    frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True)
-    return frame.astype(kinds)

@@ -8,7 +8,6 @@ whether any of this can work.
 
 from __future__ import annotations
 
-import base64
 import importlib
 import inspect
 import json
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow.entities import Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.entities.span import Span
 from mlflow.tracing.client import TracingClient
+from mlflow.tracing.otel.translation import translate_loaded_span
 from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -24,16 +24,17 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 from opentelemetry.trace import Status as OtelStatus
 
 from agenttrace_nb.mlflow_store import attributes as names
-from agenttrace_nb.mlflow_store.records import SpanRecord
-from agenttrace_nb.mlflow_store.restore import TraceHead
+from agenttrace_nb.mlflow_store.records import SpanRecord, span_id_in
+from agenttrace_nb.mlflow_store.restore import head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow.entities import Trace
 
+    from agenttrace_nb.mlflow_store.restore import TraceHead
+
 LOWEST_SERVER = (3, 4)
-_SPAN_ID_BYTES = 8
 _NO_RESOURCE = Resource.get_empty()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _CODES = {"OK": StatusCode.OK, "ERROR": StatusCode.ERROR, "UNSET": StatusCode.UNSET}
@@ -181,21 +182,10 @@ def read_partial(uri: str, trace_id: str) -> Trace:
 
 def to_head(info: TraceInfo) -> TraceHead:
     """Return what MLflow says of a trace as a whole."""
-    metadata = info.trace_metadata
-    sizes = json.loads(metadata.get("mlflow.trace.sizeStats") or "{}")
-    return TraceHead(
-        trace_id=info.trace_id,
-        experiment_id=str(info.experiment_id),
-        state=str(info.state.value),
-        start_ms=info.request_time,
-        duration_ms=info.execution_duration,
-        name=info.tags.get(names.TRACE_NAME),
-        session=metadata.get(names.TRACE_SESSION),
-        user=metadata.get(names.TRACE_USER),
-        run_id=metadata.get("mlflow.sourceRun"),
-        expected_spans=sizes.get("num_spans"),
-        tags=dict(info.tags),
-    )
+    return head_of(
+        info.trace_id, dict(info.tags), info.trace_metadata, experiment_id=str(info.experiment_id),
+        state=str(info.state.value), start_ms=info.request_time, duration_ms=info.execution_duration,
+    )  # fmt: skip
 
 
 def to_records(trace: Trace) -> list[SpanRecord]:
@@ -203,12 +193,43 @@ def to_records(trace: Trace) -> list[SpanRecord]:
     return [_to_record(names.own_trace_id(trace.info.trace_id), span) for span in trace.data.spans]
 
 
+def records_in(trace_id: str, text: str, count: int) -> list[SpanRecord]:
+    """Return the spans of a trace from what is stored of them, in the order in which MLflow gives them.
+
+    Parameters
+    ----------
+    trace_id
+        MLflow's id of the trace.
+    text
+        The JSON texts of its spans, with commas between them.
+    count
+        How many they are.
+
+    Raises
+    ------
+    ValueError
+        If that is not what the text holds.
+    """
+    stored = json.loads(f"[{text}]")
+    if len(stored) != count:
+        msg = f"{len(stored)} spans instead of {count}"
+        raise ValueError(msg)
+    if not any(names.TRACE in one["attributes"] for one in stored):  # of ours nothing is read that MLflow translates
+        stored = [translate_loaded_span(one) for one in stored]
+    records = [_stored_record(names.own_trace_id(trace_id), one) for one in stored]
+    return sorted(records, key=lambda record: (record.parent_id is not None, record.start_ns))
+
+
 def _to_record(trace_id: str, span: Span) -> SpanRecord:
-    # The dictionary holds what is stored: attributes as JSON texts, ids in base64. Nothing is decoded for nothing; to
-    # ask the span itself makes MLflow build an OpenTelemetry span, which takes longer than all the rest.
-    stored = span.to_dict()
-    span_id, parent_id = _hex(stored.get("span_id")), _hex(stored.get("parent_span_id"))
+    # To ask the span itself makes MLflow build an OpenTelemetry span, which takes longer than all the rest.
+    return _stored_record(trace_id, span.to_dict())
+
+
+def _stored_record(trace_id: str, stored: dict[str, Any]) -> SpanRecord:
+    """Return a span from what is stored of it: attributes as JSON texts, ids in base64."""
+    span_id, parent_id = span_id_in(stored.get("span_id")), span_id_in(stored.get("parent_span_id"))
     if span_id is None or (parent_id is None and stored.get("parent_span_id")):  # a form of an earlier MLflow
+        span = Span.from_dict(stored)
         span_id, parent_id = span.span_id, span.parent_id
     status = stored["status"]
     return SpanRecord(
@@ -225,15 +246,6 @@ def _to_record(trace_id: str, span: Span) -> SpanRecord:
         },
         events=[(event["name"], event["time_unix_nano"], event["attributes"]) for event in stored["events"]],
     )
-
-
-def _hex(stored: Any) -> str | None:
-    """Return the id of a span that is stored in base64; ``None`` for none, and for what is no such id."""
-    try:
-        found = base64.b64decode(stored, validate=True)
-    except (TypeError, ValueError):
-        return None
-    return found.hex() if len(found) == _SPAN_ID_BYTES else None
 
 
 # ------------------------------------------------------------------------------------------------------- feedback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 BOX = "agenttrace.box"
 """Key of the object around a text that MLflow's reading would choke on."""
 
+_SPAN_ID_BYTES = 8
 _MAX_INT = 2**63 - 1
 _LONG_NUMBER = re.compile(r"\d{19}")
 _OPENS_JSON = re.compile(r'[ \t\n\r]*[{\["]')
@@ -107,11 +109,28 @@ def value_of(text: str) -> Any:
     >>> value_of('{"a":1}'), value_of("plain")
     ({'a': 1}, 'plain')
     """
+    if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and "\\" not in text and text.isprintable():
+        return text[1:-1]  # most of them: a short text with nothing in it that JSON escapes
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
     return value[BOX] if isinstance(value, dict) and len(value) == 1 and BOX in value else value
+
+
+def span_id_in(stored: Any) -> str | None:
+    """Return the id of a span that is stored in base64; ``None`` for none, and for what is no such id.
+
+    Examples
+    --------
+    >>> span_id_in("EPa4NfJhEfw=")
+    '10f6b835f26111fc'
+    """
+    try:
+        found = binascii.a2b_base64(stored, strict_mode=True)
+    except (TypeError, ValueError):
+        return None
+    return found.hex() if len(found) == _SPAN_ID_BYTES else None
 
 
 def clean(text: str) -> str:

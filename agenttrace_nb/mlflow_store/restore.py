@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from agenttrace_nb.mlflow_store.mapping import SYNTHETIC_ROOT
 from agenttrace_nb.spans import Agent, Lazy, Span, SpanError, SpanKind, Status, Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agenttrace_nb.mlflow_store.records import SpanRecord
 
 _MS_IN_NS = 1_000_000
@@ -46,6 +49,16 @@ class TraceHead:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+def head_of(trace_id: str, tags: dict[str, str], metadata: Mapping[str, str], **columns: Any) -> TraceHead:
+    """Return a head from MLflow's tags and metadata of a trace, and what else is known of it."""
+    sizes = json.loads(metadata.get("mlflow.trace.sizeStats") or "{}")
+    return TraceHead(
+        trace_id=trace_id, name=tags.get(names.TRACE_NAME), session=metadata.get(names.TRACE_SESSION),
+        user=metadata.get(names.TRACE_USER), run_id=metadata.get("mlflow.sourceRun"),
+        expected_spans=sizes.get("num_spans"), tags=tags, **columns,
+    )  # fmt: skip
+
+
 def to_trace(head: TraceHead, records: list[SpanRecord]) -> Trace:
     """Return the trace that was recorded; one that others wrote is read as well as it can be.
 
@@ -57,24 +70,52 @@ def to_trace(head: TraceHead, records: list[SpanRecord]) -> Trace:
         Its spans, in any order.
     """
     root = next((r for r in records if names.TRACE in r.attributes), None)
-    trace = foreign_trace(head, records) if root is None else _own_trace(head, root, records)
-    trace.run_id = trace.run_id or head.run_id
-    trace.experiment_id = head.experiment_id
-    trace.problem = trace.problem or _incompleteness(head, records)
+    if root is None:
+        trace = foreign_trace(head, records)
+        _complete(trace, head, len(records))
+        return trace
+    known = root.get(names.TRACE)
+    trace = own_trace(head, known, len(records))
+    told = [(r, _rest(r)) for r in records]
+    told.sort(key=lambda one: (one[1].get("n", len(records)), one[0].start_ns, one[0].span_id))
+    synthetic = root.span_id if is_synthetic(known) else None
+    # Spans that are not ours in a trace of ours: written into it by somebody else, kept
+    trace.spans = [_own_span(trace.trace_id, r, rest) for r, rest in told if r.span_id != synthetic]
     return trace
 
 
-def _incompleteness(head: TraceHead, records: list[SpanRecord]) -> str | None:
-    if head.expected_spans is not None and len(records) < head.expected_spans:
-        missing = head.expected_spans - len(records)
+def _complete(trace: Trace, head: TraceHead, stored: int) -> None:
+    trace.run_id = trace.run_id or head.run_id
+    trace.experiment_id = head.experiment_id
+    trace.problem = trace.problem or _incompleteness(head, stored)
+
+
+def _incompleteness(head: TraceHead, stored: int) -> str | None:
+    if head.expected_spans is not None and stored < head.expected_spans:
+        missing = head.expected_spans - stored
         return f"{missing} of its {head.expected_spans} spans were never stored; the process that wrote it ended early"
-    if not records:
+    if not stored:
         return "none of its spans were stored"
     return None
 
 
-def _own_trace(head: TraceHead, root: SpanRecord, records: list[SpanRecord]) -> Trace:
-    known = root.get(names.TRACE)
+def is_synthetic(known: dict[str, Any]) -> bool:
+    """Return whether the root of a trace was only made for MLflow, from what its root says of the trace."""
+    return bool(known.get("root") == SYNTHETIC_ROOT)
+
+
+def own_trace(head: TraceHead, known: dict[str, Any], count: int) -> Trace:
+    """Return a trace of ours, still without its spans.
+
+    Parameters
+    ----------
+    head
+        What MLflow says of it.
+    known
+        What its root says of it.
+    count
+        How many spans are stored of it.
+    """
     own_tags = known.get("tags", {})
     renamed = {limited_name(key) for key in own_tags}
     stored = {k: v for k, v in head.tags.items() if not k.startswith(_NOT_THE_USERS) and k not in renamed}
@@ -85,11 +126,7 @@ def _own_trace(head: TraceHead, root: SpanRecord, records: list[SpanRecord]) -> 
         tags={**stored, **own_tags},
         agents={a["name"]: Agent(**a) for a in known.get("agents", [])},
     )  # fmt: skip
-    numbered = [(_rest(r).get("n", len(records)), r) for r in records]
-    numbered.sort(key=lambda pair: (pair[0], pair[1].start_ns))
-    synthetic = root.span_id if known.get("root") == SYNTHETIC_ROOT else None
-    # Spans that are not ours in a trace of ours: written into it by somebody else, kept
-    trace.spans = [own_span(trace.trace_id, r) for _, r in numbered if r.span_id != synthetic]
+    _complete(trace, head, count)
     return trace
 
 
@@ -100,7 +137,10 @@ def _rest(record: SpanRecord) -> dict[str, Any]:
 
 def own_span(trace_id: str, record: SpanRecord) -> Span:
     """Return one span as it was recorded; its content is decoded when it is asked for."""
-    rest = _rest(record)
+    return _own_span(trace_id, record, _rest(record))
+
+
+def _own_span(trace_id: str, record: SpanRecord, rest: dict[str, Any]) -> Span:
     attributes = {
         name: record.get(name) for name in record.attributes if not name.startswith(_NOT_THE_USERS)
     } | rest.get("attributes", {})

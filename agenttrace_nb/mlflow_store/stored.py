@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.mlflow_store import attributes as names
+from agenttrace_nb.mlflow_store import tables
 from agenttrace_nb.mlflow_store.target import shown
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def stored_feedback(uri: str, trace_id: str) -> dict[str, dict[str, Any]]:
 
 def table_rows(uri: str, table: str, key: str, trace_id: str) -> list[dict[str, Any]] | None:
     """Return the rows of one trace in a table of MLflow's database; ``None`` if that cannot be reached by SQL."""
-    engine = _engine(uri)
+    engine = tables.engine(uri)
     if engine is None:
         return None
     import sqlalchemy as sa
@@ -83,7 +84,7 @@ def table_rows(uri: str, table: str, key: str, trace_id: str) -> list[dict[str, 
 
 def trace_ids(uri: str) -> list[str] | None:
     """Return the ids of all traces in MLflow's database; ``None`` if that cannot be reached by SQL."""
-    engine = _engine(uri)
+    engine = tables.engine(uri)
     if engine is None:
         return None
     import sqlalchemy as sa
@@ -100,15 +101,4 @@ def price_of(model: str, counts: dict[str, int]) -> dict[str, float] | None:
     return adapter.price(model, counts)
 
 
-_engines: dict[str, Any] = {}
 _tables: dict[tuple[str, str], Any] = {}
-
-
-def _engine(uri: str) -> Any:
-    if "://" not in uri or uri.startswith(("http:", "https:", "databricks")):
-        return None
-    import sqlalchemy as sa
-
-    if uri not in _engines:
-        _engines[uri] = sa.create_engine(uri)
-    return _engines[uri]
