@@ -9,6 +9,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+WITNESS_PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$name && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 3
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
@@ -19,7 +21,7 @@ HAVE_NODE := $(shell command -v npm 2>/dev/null)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo lab audit-100k test test-spark test-postgres lint types imports js check-all servers test-interop bench stats attribution pytest format clean
+.PHONY: help demo lab audit-100k test test-spark test-postgres test-witness lint types imports js check-all servers test-interop bench stats attribution pytest format clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || cat $(MAKEFILE_LIST)
@@ -32,6 +34,7 @@ LAB_READY := $(VENV)/.agenttrace-lab
 TEST_READY := $(VENV)/.agenttrace-test
 SPARK_READY := $(VENV)/spark/.agenttrace-spark
 POSTGRES_READY := $(VENV)/postgres/.agenttrace-postgres
+WITNESS_READY := $(VENV)/witness/.agenttrace-witness
 JS_READY := js/node_modules/.agenttrace-js
 
 $(BIN)/python:
@@ -63,6 +66,15 @@ $(POSTGRES_READY): pyproject.toml | $(BIN)/python
 	  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["postgres"])')"
 	@touch $@
 
+# The other witness needs a newer Python than this project, so it has an environment of its own.
+$(WITNESS_READY): pyproject.toml | $(BIN)/python
+	@python="$(WITNESS_PYTHON)"; test -n "$$python" || { \
+	  echo "The other witness needs Python 3.12 or newer: install it, or give WITNESS_PYTHON=path" >&2; exit 1; }; \
+	$$python -m venv $(VENV)/witness
+	$(VENV)/witness/bin/python -m pip install --quiet --disable-pip-version-check "$$($(BIN)/python -c 'import tomllib; \
+	  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["witness"])')"
+	@touch $@
+
 $(JS_READY): js/package.json js/package-lock.json
 	cd js && npm ci
 	@touch $@
@@ -79,10 +91,10 @@ lab: $(LAB_READY) ## open the quickstart in JupyterLab
 
 # The tests come last, so that their closing line is the last one.
 test: $(TEST_READY) lint types imports js ## install what the tests need and run every check but the slow ones
-	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark and not postgres"'
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not slow and not spark and not postgres and not witness"'
 
-check-all: $(TEST_READY) servers lint types imports js test-spark ## every check, also the slow sweeps and the benchmarks
-	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark and not postgres"'
+check-all: $(TEST_READY) servers lint types imports js test-spark test-witness ## every check, also the slow sweeps and the benchmarks
+	@$(MAKE) --no-print-directory pytest PYTEST_ARGS='-m "not spark and not postgres and not witness"'
 	@$(MAKE) --no-print-directory stats
 	@$(MAKE) --no-print-directory bench
 
@@ -95,6 +107,9 @@ test-postgres: $(TEST_READY) $(POSTGRES_READY) ## compare MLflow on PostgreSQL w
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 	  echo "PostgreSQL is missing: apt-get install --no-install-recommends postgresql" >&2; exit 1; }
 	PYTHONPATH=$(VENV)/postgres $(BIN)/python -m pytest -m postgres tests/audit/test_live_postgres.py
+
+test-witness: $(TEST_READY) $(WITNESS_READY) ## hold our witness and checkpoints against another one (needs Python 3.12)
+	AGENTTRACE_CI=true $(BIN)/python -m pytest -m witness tests/audit/test_other_witness.py
 
 pytest: $(TEST_READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --durations=15 $(PYTEST_ARGS) --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests $(NOTEBOOKS)

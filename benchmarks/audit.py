@@ -174,6 +174,15 @@ class Side:
         return status
 
 
+def wait_until_published(folder: Path) -> None:
+    """Wait for the first commit of the log to its repository, which comes after a minute and imports what it needs."""
+    until = time.monotonic() + WAIT_S
+    while not list(folder.rglob("repository.git/refs/heads/audit")):
+        if time.monotonic() > until:
+            raise RuntimeError("the log was not committed")
+        time.sleep(1)
+
+
 def recording(pairs: int, runs: int, delay_s: float) -> tuple[bool, dict[str, float]]:
     took: dict[str, list[dict[str, float]]] = {"off": [], "on": []}
     with tempfile.TemporaryDirectory(prefix="agenttrace-bench-") as place:
@@ -182,6 +191,7 @@ def recording(pairs: int, runs: int, delay_s: float) -> tuple[bool, dict[str, fl
         sides = {state: Side(state, Path(place) / state, delay_s) for state in took}
         for each in sides.values():
             each.record(4)  # imports, the database, the keys
+        wait_until_published(Path(place) / "on")
         before = {state: each.cpu_s() for state, each in sides.items()}
         budget = Budget(BUDGET_S)
         for number in range(pairs):

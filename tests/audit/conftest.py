@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.log import AuditLog
 
 __all__ = ["client", "cwd", "empty_database", "shared_server", "stores", "told", "uri"]
-
-
-# The other witness needs Python 3.12; under 3.11 the cases of the specification in test_pins.py stand alone.
-collect_ignore = [] if sys.version_info >= (3, 12) else ["test_other_witness.py"]
 
 
 @pytest.fixture

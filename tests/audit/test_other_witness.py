@@ -1,22 +1,23 @@
 """An independent witness (aics-witness, C2SP tlog-witness 1.1) takes what we send, and its library what ours signs.
 
-It needs Python 3.12, and is not collected under 3.11.
+It needs Python 3.12 or newer, and lies in an environment of its own: `make test-witness` makes it and runs this.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from aics_tlog.checkpoint import checkpoint_from_note, verify_checkpoint
-from aics_tlog.note import parse_note, parse_vkey
 from audit.logs import new_log, run_draft
 from audit.test_tampering import cut
+from requirements_met import require_or_skip
 
 from agenttrace_nb.audit.log import AuditLog
 from agenttrace_nb.audit.merkle import Tree, leaf_hash
@@ -28,14 +29,20 @@ from agenttrace_nb.audit.witness import Witness, cosign, pin_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+pytestmark = pytest.mark.witness
 WAIT_S = 60.0
+PYTHON = Path(sys.prefix) / "witness" / "bin" / "python"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _installed() -> None:
+    require_or_skip(condition=PYTHON.exists(), reason="needs the other witness: make test-witness")
 
 
 def other(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "aics_witness", *words, "--config", str(folder / "witness.json")],
+        [PYTHON, "-m", "aics_witness", *words, "--config", str(folder / "witness.json")],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -47,7 +54,7 @@ def serving(folder: Path) -> Iterator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     words = ["serve", "--listen", f"127.0.0.1:{port}", "--config", str(folder / "witness.json")]
-    process = subprocess.Popen([sys.executable, "-m", "aics_witness", *words], cwd=folder, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([PYTHON, "-m", "aics_witness", *words], cwd=folder, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
@@ -95,19 +102,25 @@ def test_its_library_verifies_our_notes_and_our_witness(tmp_path: Path) -> None:
     log = new_log(tmp_path, runs=6)
     witness = Witness(tmp_path / "ours", [log.verifier()])
     tree = Tree([leaf_hash(entry) for _, entry in log.vault.entries()])
-    seen = 0
+    known = {"log": str(log.verifier()), "witness": str(witness.verifier), "origin": log.origin}
+    questions, seen = [], 0
     for size in range(1, tree.size + 1):
         note = log.vault.checkpoint(size)
         line = witness.add(seen, tree.consistency(seen, size) if seen else [], note)
-        found = verify_checkpoint(
-            parse_note(note + line), parse_vkey(str(log.verifier())), [parse_vkey(str(witness.verifier))], quorum=1,
-            expected_origin=log.origin,
-        )  # fmt: skip
-        assert found.ok, found.error
-        checkpoint, _ = checkpoint_from_note(note)
-        assert (checkpoint.size, checkpoint.root) == (size, tree.root(size))
+        questions.append({**known, "note": note + line})
         seen = size
-    forged = (note + line).replace(f"\n{size}\n", f"\n{size + 1}\n", 1)
-    assert not verify_checkpoint(
-        parse_note(forged), parse_vkey(str(log.verifier())), [parse_vkey(str(witness.verifier))], quorum=1
-    ).ok
+    forged = questions[-1]["note"].replace(f"\n{seen}\n", f"\n{seen + 1}\n", 1)
+    *answers, last = asked([*questions, {**known, "note": forged}])
+    assert [(said["ok"], said["size"], said["root"]) for said in answers] == [
+        (True, size, tree.root(size).hex()) for size in range(1, tree.size + 1)
+    ], answers
+    assert not last["ok"]
+
+
+def asked(questions: list[dict]) -> list[dict]:
+    program = Path(__file__).with_name("other_witness.py")
+    done = subprocess.run(
+        [PYTHON, str(program)], input=json.dumps(questions), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
