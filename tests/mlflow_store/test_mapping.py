@@ -49,9 +49,10 @@ def without_surrogates(value: object) -> object:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(traces())
 def test_every_trace_comes_back_as_it_was(trace: Trace) -> None:
-    for root in (
-        span for span in trace.spans if span.parent_id is None
-    ):  # its preview must be one that a database takes
+    ids = {span.span_id for span in trace.spans}
+    tops = [span for span in trace.spans if span.parent_id not in ids]
+    for root in (span for span in tops if span.parent_id is None or len(tops) == 1):
+        # Its preview must be one that a database takes
         root.content_in, root.content_out = map(without_surrogates, (root.content_in, root.content_out))
     assert as_plain(there_and_back(trace)) == as_plain(trace)
 
