@@ -6,6 +6,7 @@ It may be killed at any point: what it has sealed is known by its place in the j
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import canon, recorded
@@ -84,7 +85,8 @@ class Sealer:
         self._follower = Follower(path, FOLLOWER)
         self._log = log
         self._tell = tell
-        self._fold = Fold(self._follower.item)
+        self._item = lru_cache(maxsize=None)(self._follower.item)  # each turn's prompt holds the items of those before
+        self._fold = Fold(self._item)
         self._position = self._follower.cursor
         self._read_before = int(self._follower.state.get("position", 0))
         self._sealed: dict[str, int] = dict(self._follower.state.get("sealed", {}))
@@ -212,6 +214,8 @@ class Sealer:
             self._sealed[trace_id] = known.last_seq
             del self._traces[trace_id]
             self._fold.forget(trace_id)
+        if not self._traces:
+            self._item.cache_clear()
         return receipts
 
     def _seal_trace(self, pen: Pen, trace_id: str, known: _Open) -> Receipt:
