@@ -12,7 +12,7 @@ from agenttrace_nb.views.safe_text import escaped
 
 if TYPE_CHECKING:
     from agenttrace_nb.analysis.comparison import Findings
-    from agenttrace_nb.analysis.comparison.runs import Run
+    from agenttrace_nb.analysis.comparison.run_table import Run
 
 LISTED_CASES = 300
 LISTED_RUNS = 40
@@ -94,4 +94,4 @@ def trace_ids(findings: Findings, case: str) -> list[str]:
 
 def cases_of(findings: Findings) -> list[str]:
     """Return the cases that any group has."""
-    return sorted({case for group in findings.groups.values() for case in group.of_case if is_case(case)})
+    return sorted({case for group in findings.groups.values() for case in group.sizes if is_case(case)})

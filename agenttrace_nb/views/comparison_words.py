@@ -51,7 +51,7 @@ def name(text: str) -> str:
 def headline(findings: Findings) -> str:
     """Return what was compared, in one line."""
     groups = " · ".join(
-        f"{name(g.name)} {len(g.runs)} {fmt.plural(len(g.runs), 'run')}" for g in findings.groups.values()
+        f"{name(g.name)} {len(g)} {fmt.plural(len(g), 'run')}" for g in findings.groups.values()
     )
     return f"{len(findings.groups)} values of {name(findings.by)}: {groups}"
 
@@ -63,7 +63,7 @@ def group_sheet(findings: Findings) -> Sheet:
     heads += [f"{name(m.label)}, {_statistic(findings, m)}" for m in findings.metrics]
     rows = []
     for group in findings.groups.values():
-        row = [name(group.name), str(len(group.runs)), str(len(group.of_case))]
+        row = [name(group.name), str(len(group)), str(len(group.sizes))]
         rows.append(row + [_estimate(of[group.name, m.name]) for m in findings.metrics])
     title = f"Estimates with {100 * (1 - findings.alpha):g} % intervals"
     return Sheet(title, heads, rows)

@@ -40,7 +40,8 @@ class Columns:
     metrics
         What is compared by.
     of
-        The values of each column that is needed and there; what is null is ``None``.
+        The values of each column that is needed and there, as a list, or as an array of figures; what is null is
+        ``None`` or NaN.
     length
         How many rows there are.
     by, case
@@ -48,10 +49,29 @@ class Columns:
     """
 
     metrics: list[Metric]
-    of: dict[str, list[Any]]
+    of: dict[str, Any]
     length: int
     by: str
     case: str | None
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Keep some of the rows, of what tells where a run is from."""
+        kept = rows.tolist()
+        self.of = {name: [values[row] for row in kept] for name, values in self.of.items() if name in _ABOUT_THE_PLACE}
+        self.length = len(kept)
+
+    @property
+    def statuses(self) -> list[str | None]:
+        """How each ended, in our words."""
+        given = self.of.get("status", [None] * self.length)
+        known = {value: status_of(value) for value in set(given)}
+        return [known[value] for value in given]
+
+    @property
+    def ids(self) -> list[str]:
+        """The trace of each, else its run, else the number of the row."""
+        pairs = zip(self.texts("trace_id"), self.texts("run_id"), strict=True)
+        return [trace or run or f"row {at}" for at, (trace, run) in enumerate(pairs)]
 
     def texts(self, name: str | None) -> list[str | None]:
         """Return a column as texts, all of them unknown where there is no such column."""
@@ -98,8 +118,17 @@ def read_columns(frame: Any, by: str, case: str | None, metrics: Sequence[str] |
             "and distributions cannot be told from figures of whole cases; select some first, for example by time"
         )
         raise OptionError(msg)
-    of = {name: _listed(data[name]) for name in data.columns}
+    amounts = {c for m in chosen for c in m.columns} - {by, case, "success", "status"}
+    of = {name: _figures(data[name]) if name in amounts else _listed(data[name]) for name in data.columns}
     return Columns(chosen, of, len(data), by, case if case in of else None)
+
+
+def _figures(column: Any) -> Any:
+    """Return a column as an array where it holds numbers, which is ten times as fast; NaN is null."""
+    import narwhals as nw
+
+    is_plain = column.dtype.is_integer() or column.dtype.is_float()
+    return column.cast(nw.Float64).to_numpy().astype(float) if is_plain else _listed(column)
 
 
 def _listed(column: Any) -> list[Any]:
@@ -141,7 +170,7 @@ def figures_of(metric: Metric, columns: Columns, notes: list[str]) -> Values:
         If a column holds what is no figure.
     """
     if metric.name == "completed":
-        return _completed(columns.of["status"])
+        return _completed(columns.statuses)
     if metric.name == "success":
         return success_of(columns)
     names = metric.columns[:1] if metric.scale is Scale.PER_SUCCESS else metric.columns
@@ -158,11 +187,11 @@ def figures_of(metric: Metric, columns: Columns, notes: list[str]) -> Values:
 def success_of(columns: Columns) -> Values:
     """Return which runs succeeded: 1, 0 or NaN."""
     said = _numbers(columns.of["success"], "success")
-    raised = np.array([status == "error" for status in columns.of["status"]])
+    raised = np.array([status == "error" for status in columns.statuses])
     return np.where(np.isnan(said) & raised, 0.0, said)  # a run that raised did not succeed
 
 
-def _numbers(values: list[Any], column: str) -> Values:
+def _numbers(values: Any, column: str) -> Values:
     """Return a column as numbers, of which those that can be no figure are unknown."""
     try:
         numbers = np.array(values, dtype=float)

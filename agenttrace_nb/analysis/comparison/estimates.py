@@ -74,7 +74,7 @@ def estimate(group: Group, metric: Metric, level: float) -> Estimate:
     of_cases = group.values(metric)
     about: dict[str, Any] = {
         "group": group.name, "metric": metric, "runs": known.size, "cases": len(of_cases),
-        "unknown": len(group.runs) - known.size,
+        "unknown": len(group) - known.size,
     }  # fmt: skip
     if not known.size:
         return Estimate(**about, statistic="mean", value=math.nan)
@@ -113,14 +113,14 @@ def _quantile(group: Group, metric: Metric, p: float, level: float) -> tuple[flo
 
 def _per_success(group: Group, metric: Metric, level: float) -> Estimate:
     of_cases = group.per_success()
-    unknown = sum(math.isnan(r.figures[metric.name]) or math.isnan(r.figures["success"]) for r in group.runs)
+    unknown = group.unknown_per_success()
     about: dict[str, Any] = {"group": group.name, "metric": metric, "unknown": unknown, "statistic": "total"}
     if of_cases is None:
-        return Estimate(**about, runs=len(group.runs) - unknown, cases=0, value=math.nan)
+        return Estimate(**about, runs=len(group) - unknown, cases=0, value=math.nan)
     rows = np.array(list(of_cases.values()))
     found = bca(rows, lambda totals: totals[..., 0] / totals[..., 1], level=level)
     value = found.value if math.isfinite(found.value) else math.nan
-    return Estimate(**about, runs=len(group.runs), cases=len(rows), value=value, low=found.low, high=found.high)
+    return Estimate(**about, runs=len(group), cases=len(rows), value=value, low=found.low, high=found.high)
 
 
 def over_trials(group: Group, metric: Metric, level: float) -> list[OverTrials]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agenttrace_nb.analysis.comparison.cases import Group, failed, grouped, is_case
+from agenttrace_nb.analysis.comparison.cases import Group, grouped, is_case
 from agenttrace_nb.analysis.comparison.estimates import Estimate, OverTrials, estimate, over_trials
 from agenttrace_nb.analysis.comparison.metrics import DEFAULT, SCORE, Metric, Scale
 from agenttrace_nb.analysis.comparison.pairs import Pair, compare_pair
@@ -106,7 +106,7 @@ def compare_runs(
     if power is not None:
         _check_share("power", power, 1.0)
     runs = read_runs(traces, by, metrics, case, baseline)
-    groups = grouped(runs)
+    groups = grouped(runs.table, runs.groups)
     chosen = [_scaled(m, runs) for m in runs.metrics]
     margins = _margins(margin, chosen)
     found = Findings(
@@ -146,7 +146,7 @@ def _margins(margin: Any, metrics: list[Metric]) -> dict[str, float]:
 
 def _scaled(metric: Metric, runs: Runs) -> Metric:
     """Return the metric as these runs allow it: amounts that can be 0 have no ratio, shares have no other values."""
-    figures = np.array([r.figures[metric.name] for r in runs.runs])
+    figures = runs.table.figures[metric.name]
     known = np.unique(figures[~np.isnan(figures)])
     if metric.scale is Scale.RATIO and known.size and known[0] <= 0:
         runs.notes.append(f"{metric.label} is 0 in some runs: differences are compared, not ratios")
@@ -220,14 +220,14 @@ def _note_cases(found: Findings) -> None:
     for group in found.groups.values():
         if group.caseless:
             have = "has" if group.caseless == 1 else "have"
-            who = f"{group.caseless:,} of {counted(len(group.runs), 'run', 'runs')} of {group.name}"
+            who = f"{group.caseless:,} of {counted(len(group), 'run', 'runs')} of {group.name}"
             found.notes.append(f"{who} {have} no case: not paired")
     told = set()
     for pair in found.pairs:
         if (pair.a, pair.b) in told or pair.metric.scale is Scale.PER_SUCCESS:
             continue
         told.add((pair.a, pair.b))
-        a, b = (set(filter(is_case, found.groups[g].of_case)) for g in (pair.a, pair.b))
+        a, b = (set(filter(is_case, found.groups[g].sizes)) for g in (pair.a, pair.b))
         lone = [
             f"{len(cases)} only in {g} ({_some(cases)})" for g, cases in ((pair.a, a - b), (pair.b, b - a)) if cases
         ]
@@ -238,8 +238,8 @@ def _note_cases(found: Findings) -> None:
     for metric in (m for m in found.metrics if m.scale is not Scale.PER_SUCCESS):
         for group in found.groups.values():
             known = group.known(metric).size
-            if 0 < known < len(group.runs):
-                unknown = counted(len(group.runs) - known, "run", "runs")
+            if 0 < known < len(group):
+                unknown = counted(len(group) - known, "run", "runs")
                 found.notes.append(f"{metric.label} of {unknown} of {group.name} is unknown: left out")
 
 
@@ -250,7 +250,7 @@ def _some(cases: set[str]) -> str:
 
 def _note_failures(found: Findings) -> None:
     """Say what failed runs do to figures in which they count with what they took until they failed."""
-    counts = {name: sum(map(failed, group.runs)) for name, group in found.groups.items()}
+    counts = {name: group.failed for name, group in found.groups.items()}
     amounts = [m for m in found.metrics if m.scale is Scale.RATIO]
     if not any(counts.values()) or not amounts:
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agenttrace_nb.analysis.comparison.cases import Group, fewest_trials, is_case
+from agenttrace_nb.analysis.comparison.cases import Group, is_case
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale
 from agenttrace_nb.analysis.statistics import paired, proportions, shift, sizing, unpaired
 from agenttrace_nb.analysis.statistics.bootstrap import bca, bca_mean
@@ -131,9 +131,9 @@ def compare_pair(metric: Metric, a: Group, b: Group, *, alpha: float, margin: fl
         y = np.where(np.abs(y - x) <= _CLOSE * np.maximum(np.abs(x), np.abs(y)), x, y)
     pair = replace(
         pair, cases=len(shared) or x.size + y.size, needs=_needs(x.size, y.size, alpha, is_paired=bool(shared)),
-        runs_a=sum(len(a.of_case[c]) for c in keys_a), runs_b=sum(len(b.of_case[c]) for c in keys_b),
+        runs_a=sum(a.sizes[c] for c in keys_a), runs_b=sum(b.sizes[c] for c in keys_b),
     )  # fmt: skip
-    trials = min(fewest_trials(a, metric, keys_a), fewest_trials(b, metric, keys_b))
+    trials = min(a.fewest_trials(metric, keys_a), b.fewest_trials(metric, keys_b))
     single = pair.runs_a == len(keys_a) and pair.runs_b == len(keys_b)
     if shared:
         pair = replace(pair, **_wins(metric, x, y))
@@ -278,7 +278,7 @@ def _per_success(metric: Metric, a: Group, b: Group, alpha: float, margin: float
     shared = sorted(case for case in of_a.keys() & of_b.keys() if is_case(case))
     pair = replace(
         pair, cases=len(shared), only_a=len(of_a) - len(shared), only_b=len(of_b) - len(shared),
-        runs_a=sum(len(a.of_case[c]) for c in shared), runs_b=sum(len(b.of_case[c]) for c in shared),
+        runs_a=sum(a.sizes[c] for c in shared), runs_b=sum(b.sizes[c] for c in shared),
     )  # fmt: skip
     if not shared:
         return replace(pair, why_not="cost per success is compared over the same cases, and they share none")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from agenttrace_nb.analysis.comparison.columns import (
     NOT_ENDED,
@@ -14,10 +16,10 @@ from agenttrace_nb.analysis.comparison.columns import (
     Columns,
     figures_of,
     read_columns,
-    status_of,
     success_of,
 )
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
+from agenttrace_nb.analysis.comparison.run_table import Labels, RunTable
 from agenttrace_nb.analysis.comparison.scores import add_scores
 from agenttrace_nb.analysis.comparison.words import counted
 from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
@@ -26,23 +28,11 @@ from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
 from agenttrace_nb.spans import SpanKind, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
 _MOST_GROUPS = 20
-
-
-@dataclass(slots=True)
-class Run:
-    """One run: its group, its case, and what is known of it. What is not known is NaN."""
-
-    group: str
-    case: str | None
-    trial: str | None
-    status: str | None
-    traces: list[str]
-    figures: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -57,17 +47,17 @@ class Runs:
         What they are compared by.
     groups
         Names of the groups, the baseline first.
-    runs
-        The runs that ended.
+    table
+        The runs that ended, in order.
     notes
         What was left out, added up or taken together, each in a sentence.
     """
 
     by: str
     metrics: list[Metric]
-    groups: list[str] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    groups: list[str]
+    table: RunTable
+    notes: list[str]
 
 
 def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | None, baseline: str | None) -> Runs:
@@ -87,14 +77,11 @@ def read_runs(traces: Any, by: str, metrics: Sequence[str] | str, case: str | No
     if frame is not traces:  # of traces, whose scores MLflow holds
         add_scores(frame, metrics)
     columns = read_columns(frame, by, case, metrics)
-    runs = Runs(by, columns.metrics, notes=notes)
-    rows = _rows(columns, runs)
-    runs.runs = _ended(_last_tries(_by_run(rows, runs), columns, runs), runs)
-    # An engine gives its rows in any order; what is drawn at random must not depend on it.
-    runs.runs.sort(key=lambda run: (run.group, run.case or "", run.trial or "", run.traces))
-    _say_repeated(runs)
-    runs.groups = _groups(runs, baseline)
-    return runs
+    chosen = _with_completed(columns, notes)
+    table = _by_run(_table(columns, chosen, notes), columns, chosen, notes)
+    table = _ended(_last_tries(table, columns, notes), notes).ordered()
+    _say_repeated(table, notes)
+    return Runs(by, chosen, _groups(table, by, baseline), table, notes)
 
 
 # ------------------------------------------------------------------------------------------------------- any frame
@@ -146,79 +133,68 @@ def _cost_is_partial(trace: Trace) -> bool:
     return any(s.cost_usd is None for s in calls) and any(s.cost_usd is not None for s in calls)
 
 
-def _rows(columns: Columns, into: Runs) -> list[tuple[str | None, Run]]:
-    """Return the id and the content of each row whose group is known."""
+def _with_completed(columns: Columns, notes: list[str]) -> list[Metric]:
+    """Return the metrics; where nobody said of any run whether it succeeded, completing stands in for success."""
     if not columns.length:
         msg = "there are no runs to compare; at.search(...) says what there is"
         raise OptionError(msg)
-    trials, run_ids, ids = (columns.texts(name) for name in ("trial", "run_id", "trace_id"))
-    groups, cases = columns.texts(columns.by), columns.texts(columns.case)
-    columns.of["status"] = statuses = [status_of(value) for value in columns.of.get("status", [None] * len(groups))]
-    figures = {m.name: figures_of(m, columns, into.notes) for m in _with_completed(columns, into)}
+    asked = {m.name: m for m in columns.metrics}
+    is_said = "success" not in asked or any(value is not None for value in columns.of["success"])
+    if is_said or not any(status is not None for status in columns.statuses):
+        return columns.metrics
+    stands_in = metrics_of("completed", ("status",), ())[0]
+    notes.append("success was not said of any run; shown is which completed without error instead")
+    return list({m.name: m for m in (stands_in if m.name == "success" else m for m in columns.metrics)}.values())
+
+
+def _table(columns: Columns, metrics: list[Metric], notes: list[str]) -> RunTable:
+    """Return a row for each trace whose group is known."""
+    figures = {m.name: figures_of(m, columns, notes) for m in metrics}
     if "success" in columns.of and "success" not in figures:
         figures["success"] = success_of(columns)
-    each = [dict(zip(figures, of, strict=True)) for of in zip(*(f.tolist() for f in figures.values()), strict=True)]
-    found = [
-        (run_ids[i], Run(group, cases[i], trials[i], statuses[i], [ids[i] or run_ids[i] or f"row {i}"], each[i]))
-        for i, group in enumerate(groups)
-        if group is not None
-    ]
-    if not found:
+    group, case, trial = (Labels.of(columns.texts(name)) for name in (columns.by, columns.case, "trial"))
+    whole = RunTable(group, case, trial, Labels.of(columns.statuses), np.array(columns.ids, dtype=object), figures)
+    rows = np.flatnonzero(group.codes >= 0)
+    if not rows.size:
         msg = (
             f"by={columns.by!r}: no run has this tag; run with %%trace_agents --{columns.by} NAME, or name another tag"
         )
         raise OptionError(msg)
-    if len(found) < columns.length:
-        gone, by = columns.length - len(found), columns.by
-        into.notes.append(counted(gone, f"run has no {by} and is left out", f"runs have no {by} and are left out"))
-    return found
-
-
-def _with_completed(columns: Columns, into: Runs) -> list[Metric]:
-    """Return the metrics; where nobody said of any run whether it succeeded, completing stands in for success."""
-    asked = {m.name for m in into.metrics}
-    if (
-        "success" in asked
-        and all(v is None for v in columns.of["success"])
-        and any(s is not None for s in columns.of["status"])
-    ):
-        stands_in = metrics_of("completed", columns.of, ())[0]
-        into.metrics = list(
-            {m.name: m for m in [stands_in if m.name == "success" else m for m in into.metrics]}.values()
-        )
-        into.notes.append("success was not said of any run; shown is which completed without error instead")
-    return into.metrics
+    if gone := columns.length - rows.size:
+        by = columns.by
+        notes.append(counted(gone, f"run has no {by} and is left out", f"runs have no {by} and are left out"))
+        columns.keep(rows)
+    return whole.only(rows)
 
 
 # ---------------------------------------------------------------------------------------------------- whole runs
 
 
-def _by_run(rows: list[tuple[str | None, Run]], into: Runs) -> list[Run]:
+def _by_run(table: RunTable, columns: Columns, metrics: list[Metric], notes: list[str]) -> RunTable:
     """Add up the traces of one run."""
-    whole: dict[tuple[str, str], Run] = {}
-    found: list[Run] = []
-    several: set[str] = set()
-    add = {m.name: _adding(m) for m in into.metrics} | {"success": _adding_rates}
-    for run_id, row in rows:
-        first = whole.get((row.group, run_id)) if run_id else None
-        if first is None:
-            found.append(row)
-            if run_id:
-                whole[row.group, run_id] = row
-            continue
-        several.add(str(run_id))
-        first.traces += row.traces
-        first.figures = {name: add[name](first.figures[name], value) for name, value in row.figures.items()}
-        if row.status != "ok":
-            first.status = row.status
-    if several:
-        who = counted(len(several), "run has several traces: its", "runs have several traces each: their")
-        into.notes.append(f"{who} figures were added up")
-    return found
-
-
-def _adding(metric: Metric) -> Callable[[float, float], float]:
-    return _adding_rates if metric.scale is Scale.RATE else float.__add__  # unknown and something is unknown
+    run_ids = columns.texts("run_id")
+    if len({one for one in run_ids if one is not None}) == len(run_ids):
+        return table
+    rows_of: dict[tuple[int, str], list[int]] = {}
+    for row, (group, run_id) in enumerate(zip(table.group.codes.tolist(), run_ids, strict=True)):
+        if run_id is not None:
+            rows_of.setdefault((group, run_id), []).append(row)
+    several = [rows for rows in rows_of.values() if len(rows) > 1]
+    rates = {m.name for m in metrics if m.scale is Scale.RATE} | {"success"}
+    for first, *others in several:
+        for name, of in table.figures.items():
+            add = _adding_rates if name in rates else float.__add__  # unknown and something is unknown
+            of[first] = reduce(add, of[[first, *others]].tolist())
+        bad = [row for row in others if table.status[row] != "ok"]
+        table.status.codes[first] = table.status.codes[bad[-1] if bad else first]
+        table.more[str(table.ids[first])] = [str(table.ids[row]) for row in (first, *others)]
+    if not several:
+        return table
+    who = counted(len(several), "run has several traces: its", "runs have several traces each: their")
+    notes.append(f"{who} figures were added up")
+    kept = np.setdiff1d(np.arange(len(table)), [row for _, *others in several for row in others])
+    columns.keep(kept)
+    return table.only(kept)
 
 
 def _adding_rates(a: float, b: float) -> float:
@@ -226,55 +202,58 @@ def _adding_rates(a: float, b: float) -> float:
     return b if math.isnan(a) else a if math.isnan(b) else min(a, b)
 
 
-def _last_tries(runs: list[Run], columns: Columns, into: Runs) -> list[Run]:
+def _last_tries(table: RunTable, columns: Columns, notes: list[str]) -> RunTable:
     """Leave out what was made again because of a rate limit."""
-    again = {one for said in columns.of.get(RETRY_OF, ()) if said is not None for one in str(said).split()}
-    kept = [run for run in runs if again.isdisjoint(run.traces)]
-    if len(kept) < len(runs):
-        who = counted(len(runs) - len(kept), "run met a rate limit and was", "runs met a rate limit and were")
-        into.notes.append(f"{who} made again: the last time counts")
-    return kept
+    again = {one for said in columns.texts(RETRY_OF) if said is not None for one in said.split()}
+    if not again:
+        return table
+    kept = np.array([row for row in range(len(table)) if again.isdisjoint(table.traces(row))], dtype=np.int64)
+    if gone := len(table) - kept.size:
+        who = counted(gone, "run met a rate limit and was", "runs met a rate limit and were")
+        notes.append(f"{who} made again: the last time counts")
+    return table.only(kept)
 
 
-def _ended(runs: list[Run], into: Runs) -> list[Run]:
-    kept = [run for run in runs if run.status not in NOT_ENDED]
-    if len(kept) < len(runs):
-        how = Counter(run.status for run in runs if run.status in NOT_ENDED)
-        said = ", ".join(f"{count} {status}" for status, count in sorted(how.items(), key=str))
-        gone = len(runs) - len(kept)
-        who, left = counted(gone, "run did not come to its", "runs did not come to their"), "is" if gone == 1 else "are"
-        into.notes.append(f"{who} end ({said}) and {left} left out")
-    return kept
+def _ended(table: RunTable, notes: list[str]) -> RunTable:
+    counts = {name: int((table.status.codes == code).sum()) for code, name in enumerate(table.status.names)}
+    how = {name: count for name, count in counts.items() if name in NOT_ENDED and count}
+    if not how:
+        return table
+    gone = sum(how.values())
+    said = ", ".join(f"{count} {status}" for status, count in how.items())
+    who, left = counted(gone, "run did not come to its", "runs did not come to their"), "is" if gone == 1 else "are"
+    notes.append(f"{who} end ({said}) and {left} left out")
+    out = [table.status.names.index(name) for name in how]
+    return table.only(np.flatnonzero(~np.isin(table.status.codes, out)))
 
 
-def _say_repeated(into: Runs) -> None:
-    known = Counter((run.group, run.case, run.trial) for run in into.runs if run.case is not None)
-    repeated = [key for key, count in known.items() if count > 1]
-    named = [key for key in repeated if key[2] is not None]
+def _say_repeated(table: RunTable, notes: list[str]) -> None:
+    repeated = table.repeated().tolist()
+    named = [row for row in repeated if table.trial[row] is not None]
     if named:
-        group, case, trial = named[0]
+        group, case, trial = (column[named[0]] for column in (table.group, table.case, table.trial))
         more = f" and {counted(len(named) - 1, 'other', 'others')}" if len(named) > 1 else ""
         were = "were" if more else "was"
-        into.notes.append(
+        notes.append(
             f"case {case}, trial {trial} of {group}{more} {were} recorded more than once: each counts as a trial"
         )
-    if bare := len({case for _, case, trial in repeated if trial is None}):
+    if bare := len({table.case[row] for row in repeated if table.trial[row] is None}):
         who = counted(bare, "case was", "cases were")
-        into.notes.append(f"{who} run more than once without the number of a trial: each run counts as a trial")
+        notes.append(f"{who} run more than once without the number of a trial: each run counts as a trial")
 
 
-def _groups(runs: Runs, baseline: str | None) -> list[str]:
-    groups = sorted({run.group for run in runs.runs})
+def _groups(table: RunTable, by: str, baseline: str | None) -> list[str]:
+    groups = [table.group.names[code] for code in np.unique(table.group.codes)]
     if baseline is not None and str(baseline) not in groups:
-        msg = f"baseline={baseline!r} is not there; {runs.by} is one of {', '.join(groups)}."
+        msg = f"baseline={baseline!r} is not there; {by} is one of {', '.join(groups)}."
         raise OptionError(msg + did_you_mean(str(baseline), groups))
     if len(groups) < 2:  # noqa: PLR2004 - a comparison has two sides
-        only = f"all have {runs.by} {groups[0]}" if groups else "none of them came to its end"
-        msg = f"there is nothing to compare: of {len(runs.runs)} runs {only}; by= may name another tag"
+        only = f"all have {by} {groups[0]}" if groups else "none of them came to its end"
+        msg = f"there is nothing to compare: of {len(table)} runs {only}; by= may name another tag"
         raise OptionError(msg)
     if len(groups) > _MOST_GROUPS:
         msg = (
-            f"by={runs.by!r} has {len(groups)} values, more than the {_MOST_GROUPS} that can be compared at once; "
+            f"by={by!r} has {len(groups)} values, more than the {_MOST_GROUPS} that can be compared at once; "
             "select some of them first"
         )
         raise OptionError(msg)

@@ -75,7 +75,9 @@ def bca(
     has_spread = drawn.size >= _LEAST_RESAMPLES * 9 // 10 and np.ptp(drawn) > 0
     if not math.isfinite(value) or left_out.size < max(n, 2) or not has_spread:
         return Bootstrapped(value, math.nan, math.nan)
-    below = (np.mean(drawn < value) + np.mean(drawn <= value)) / 2
+    # Draws that come to the very value do so but for rounding, which differs with the order of sums.
+    close = _CLOSE * max(abs(value), float(np.abs(drawn).max()))
+    below = (np.mean(drawn < value - close) + np.mean(drawn <= value + close)) / 2
     bias = float(ndtri(np.clip(below, 1 / drawn.size, 1 - 1 / drawn.size)))
     pull = left_out.mean() - left_out
     spread = float((pull**2).sum()) ** 1.5
