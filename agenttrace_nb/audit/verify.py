@@ -79,6 +79,8 @@ def verify(
         examination.report.anchor_from = told
         examination.run(log.keys.content)
         report = examination.report
+        if log.origin != examination.origin:
+            report.find(f"settings.json beside the vault names the log {log.origin}, which is not that of the anchor")
         check_pins(report, examination.tree, [Pin.of(pin) for pin in pins], examination.verifier)
         if roots := list(tsa_roots):
             from agenttrace_nb.audit.timestamps import check_stamps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -79,7 +80,8 @@ class Authority:
         for name, text in (("c.cnf", CONFIG), ("serial", "01\n"), ("issued", "01\n"), ("index.txt", "")):
             (folder / name).write_text(text)
         new = ["-newkey", *KEYS[key], "-nodes", "-config", "c.cnf"]
-        self._run("req", "-x509", *new, "-keyout", "root.key", "-out", "root.pem", "-extensions", "root", "-days", "9")
+        self._run("req", *new, "-keyout", "root.key", "-out", "root.csr")
+        self._issue("root", "-selfsign", start="20190101000000Z", end="20490101000000Z")
         self._run("req", *new, "-subj", "/CN=stamps", "-keyout", "tsa.key", "-out", "tsa.csr")
         for name in ("stamp", "server"):
             self._run(
@@ -90,13 +92,17 @@ class Authority:
     def _run(self, *words: str) -> bytes:
         return openssl(*words, cwd=self.folder)
 
+    def _issue(self, name: str, *words: str, start: str, end: str, request: str = "root", kind: str = "root") -> None:
+        """Make a certificate for a time of one's own choice."""
+        self._run(
+            "ca", "-batch", "-config", "c.cnf", *words, "-keyfile", "root.key", "-in", f"{request}.csr", "-extfile",
+            "c.cnf", "-extensions", kind, "-startdate", start, "-enddate", end, "-notext", "-out", f"{name}.pem",
+        )  # fmt: skip
+
     def expired(self) -> str:
         """A certificate for the same key that was good for a month of 2020."""
-        times = ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"]
-        self._run(
-            "ca", "-batch", "-config", "c.cnf", "-cert", "root.pem", "-keyfile", "root.key", "-in", "tsa.csr",
-            "-extfile", "c.cnf", "-extensions", "stamp", *times, "-notext", "-out", "expired.pem",
-        )  # fmt: skip
+        times = {"start": "20200101000000Z", "end": "20200201000000Z"}
+        self._issue("expired", "-cert", "root.pem", **times, request="tsa", kind="stamp")
         return "expired"
 
     def stamped(self, query: bytes, *, signer: str = "stamp", chain: bool = False) -> bytes:
@@ -106,14 +112,17 @@ class Authority:
         more = ["-chain", "root.pem"] if chain else []
         return self._run("ts", "-reply", *words, "-signer", f"{signer}.pem", "-inkey", "tsa.key", *more)
 
-    def stamped_by_a_server(self, query: bytes) -> bytes:
-        """As above, under a certificate that openssl's own authority refuses to sign with."""
+    def crafted(self, query: bytes, signer: str, at: bytes | None = None) -> bytes:
+        """As above, but as openssl's own authority refuses to sign: under any certificate, and at any time."""
         (self.folder / "good.tsr").write_bytes(self.stamped(query))
         self._run("ts", "-reply", "-in", "good.tsr", "-token_out", "-out", "good.der")
         self._run("cms", "-verify", "-noverify", "-inform", "DER", "-in", "good.der", "-out", "info.der")
+        if at is not None:
+            said = (self.folder / "info.der").read_bytes()
+            (self.folder / "info.der").write_bytes(re.sub(rb"20[0-9]{12}Z", at, said))
         self._run(
             "cms", "-sign", "-binary", "-nodetach", "-cades", "-in", "info.der", "-econtent_type", TST_INFO, "-signer",
-            "server.pem", "-inkey", "tsa.key", "-outform", "DER", "-out", "token.der",
+            f"{signer}.pem", "-inkey", "tsa.key", "-outform", "DER", "-out", "token.der",
         )  # fmt: skip
         return self._run("ts", "-reply", "-in", "token.der", "-token_in")
 

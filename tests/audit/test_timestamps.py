@@ -86,7 +86,7 @@ def test_a_stamp_of_an_authority_that_is_not_trusted_shows_nothing(authority, tm
 
 def test_a_certificate_for_something_else_stamps_nothing(authority, tmp_path):
     log = new_log(tmp_path)
-    answer = authority.stamped_by_a_server(authority.query(text_of(log)))
+    answer = authority.crafted(authority.query(text_of(log)), "server")
     report = judged(log, authority, kept(log, answer), tmp_path)
     assert report.verdict is Verdict.INCOMPLETE
     assert "its signer's certificate is not made for time stamps (extended key usage)" in str(report)
@@ -94,10 +94,15 @@ def test_a_certificate_for_something_else_stamps_nothing(authority, tmp_path):
 
 def test_a_certificate_that_had_expired_stamps_nothing_and_one_that_expires_later_does(authority, tmp_path):
     log = new_log(tmp_path)
-    answer = authority.stamped(authority.query(text_of(log)), signer=authority.expired())
-    report = judged(log, authority, kept(log, answer), tmp_path)
+    query, certificate = authority.query(text_of(log)), authority.expired()
+    report = judged(log, authority, kept(log, authority.stamped(query, signer=certificate)), tmp_path)
     assert report.verdict is Verdict.INCOMPLETE
     assert "the authority's certificate was not valid at that time" in str(report)
+    then = authority.crafted(query, certificate, at=b"20200115120000Z")
+    report = judged(log, authority, kept(log, then), tmp_path)
+    assert report.verdict is Verdict.PINNED, report
+    assert "existed before 2020-01-15 12:00:00 UTC" in str(report)
+    assert "the clock was ahead: entry 0 says that it was sealed" in str(report)
 
 
 def test_a_stamp_that_was_altered_is_not_believed(authority, tmp_path):
