@@ -11,10 +11,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.entities.span import Span
+from mlflow.environment_variables import MLFLOW_SEARCH_TRACES_MAX_THREADS
 from mlflow.tracing.client import TracingClient
 from mlflow.tracing.otel.translation import translate_loaded_span
 from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
@@ -158,9 +160,27 @@ def _to_span(record: SpanRecord) -> Span:
 # -------------------------------------------------------------------------------------------------------- reading
 
 
-def read_traces(uri: str, trace_ids: list[str]) -> dict[str, Trace]:
-    """Return traces with their spans by id; those that MLflow holds to be incomplete are left out."""
-    found = TracingClient(uri).batch_get_traces(trace_ids)
+def read_traces(uri: str, trace_ids: list[str], *, listed: bool = False) -> dict[str, Trace]:
+    """Return traces with their spans by id; those that MLflow holds to be incomplete are left out.
+
+    Parameters
+    ----------
+    uri
+        The tracking URI.
+    trace_ids
+        MLflow's ids.
+    listed
+        Whether a search has just said of all of them that their spans are in the tracking store. MLflow asks for that
+        again, which a server takes some time for.
+    """
+    client: Any = TracingClient(uri)
+    in_batches = getattr(client, "_download_spans_from_batch_get_traces", None)
+    if listed and in_batches is not None:
+        most: int = MLFLOW_SEARCH_TRACES_MAX_THREADS.get()  # type: ignore[no-untyped-call] # MLflow's
+        with ThreadPoolExecutor(min(len(trace_ids), most)) as executor:
+            found = in_batches(trace_ids, None, executor)
+    else:
+        found = client.batch_get_traces(trace_ids)
     return {trace.info.trace_id: trace for trace in found}
 
 

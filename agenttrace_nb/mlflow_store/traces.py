@@ -24,7 +24,7 @@ _GONE = "MLflow lists it and does not give it out: it was deleted, or its spans 
 
 def contents(uri: str, heads: Sequence[TraceHead]) -> dict[str, tuple[str, int]]:
     """Return what the tables hold of traces, as `tables.contents`; nothing where they cannot be read."""
-    ids = [head.trace_id for head in heads if head.tags.get(names.SPANS_LOCATION) == _IN_TABLES]
+    ids = [head.trace_id for head in heads if _is_in_tables(head)]
     return tables.contents(uri, ids) or {} if ids else {}
 
 
@@ -37,8 +37,9 @@ def of_heads(uri: str, heads: Sequence[TraceHead]) -> list[Trace]:
         If the store does not answer.
     """
     there = contents(uri, heads)
-    elsewhere = [head.trace_id for head in heads if head.trace_id not in there]
-    others = {trace.trace_id: trace for trace in by_id(uri, elsewhere)}
+    elsewhere = [head for head in heads if head.trace_id not in there]
+    listed = all(map(_is_in_tables, elsewhere))
+    others = {trace.trace_id: trace for trace in by_id(uri, [head.trace_id for head in elsewhere], listed=listed)}
     found = []
     for head in heads:
         if head.trace_id in there:
@@ -62,8 +63,12 @@ def _of_mlflow(stored: Any) -> tuple[TraceHead, list[SpanRecord]]:
     return adapter.to_head(stored.info), adapter.to_records(stored)
 
 
-def by_id(uri: str, trace_ids: Sequence[str]) -> list[Trace]:
-    """Return those of the traces that exist, through MLflow's API.
+def _is_in_tables(head: TraceHead) -> bool:
+    return head.tags.get(names.SPANS_LOCATION) == _IN_TABLES
+
+
+def by_id(uri: str, trace_ids: Sequence[str], *, listed: bool = False) -> list[Trace]:
+    """Return those of the traces that exist, through MLflow's API; ``listed`` as in `adapter.read_traces`.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def by_id(uri: str, trace_ids: Sequence[str]) -> list[Trace]:
     from agenttrace_nb.mlflow_store import adapter
 
     try:
-        whole = adapter.read_traces(uri, list(trace_ids))
+        whole = adapter.read_traces(uri, list(trace_ids), listed=listed)
     except (MlflowException, OSError) as error:
         msg = f"MLflow at {shown(uri)} cannot be read ({str(error).splitlines()[0][:200]})"
         raise ConnectionError(msg) from error

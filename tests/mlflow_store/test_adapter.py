@@ -11,12 +11,12 @@ from mlflow.entities import SpanType
 from mlflow.store.tracking import sqlalchemy_store
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracing.client import TracingClient
-from mlflow.tracing.constant import SpanAttributeKey, TokenUsageKey, TraceMetadataKey, TraceTagKey
+from mlflow.tracing.constant import SpanAttributeKey, SpansLocation, TokenUsageKey, TraceMetadataKey, TraceTagKey
 from mlflow.tracing.utils.truncation import _try_extract_messages
 from mlflow.utils import mlflow_tags
 from mlflow_store.samples import booking
 
-from agenttrace_nb.mlflow_store import adapter
+from agenttrace_nb.mlflow_store import adapter, traces
 from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store.mapping import _TYPES, to_records, usage
 from agenttrace_nb.spans import SpanKind, Status
@@ -83,6 +83,7 @@ def test_the_calls_that_are_made_take_what_they_are_given() -> None:
     inspect.signature(TracingClient.log_spans).bind(None, "0", [])
     inspect.signature(TracingClient.start_trace).bind(None, object())
     inspect.signature(TracingClient.batch_get_traces).bind(None, [])
+    inspect.signature(TracingClient._download_spans_from_batch_get_traces).bind(None, [], None, object())
     for store in (sqlalchemy_store.SqlAlchemyStore, RestStore):
         inspect.signature(store.get_trace).bind(None, "tr-1", allow_partial=True)
     assert hasattr(RestStore._get_server_version, "cache_clear")
@@ -128,6 +129,20 @@ def test_spans_written_the_faster_way_are_the_same_rows(
     db.close()
     adapter.log_spans(uri, "0", to_records(trace))
     assert rows() == slow
+
+
+def test_traces_that_a_search_has_listed_are_read_as_others_are(uri: str, client: mlflow.MlflowClient) -> None:
+    made = [booking(number) for number in range(12)]
+    for trace in made:
+        adapter.log_spans(uri, "0", to_records(trace))
+    ids = [*(f"tr-{trace.trace_id}" for trace in made), "tr-" + "0" * 32]
+    found, listed = adapter.read_traces(uri, ids), adapter.read_traces(uri, ids, listed=True)
+    assert [(one, trace.to_json()) for one, trace in listed.items()] == [(o, t.to_json()) for o, t in found.items()]
+    assert list(listed) == ids[:-1]
+
+
+def test_the_location_of_spans_that_are_in_the_tracking_store_has_mlflows_name() -> None:
+    assert (names.SPANS_LOCATION, traces._IN_TABLES) == (TraceTagKey.SPANS_LOCATION, SpansLocation.TRACKING_STORE)
 
 
 def test_a_corrected_trace_has_its_new_state_times_and_totals(uri: str, client: mlflow.MlflowClient) -> None:

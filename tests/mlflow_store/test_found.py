@@ -27,6 +27,8 @@ from agenttrace_nb.spans import SpanError, Status, Trace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mlflow_store.conftest import Server
+
     from agenttrace_nb.journal.append import Journal
     from agenttrace_nb.mlflow_store.stores import Stores
 
@@ -142,7 +144,7 @@ def test_only_what_columns_cannot_say_is_restored_for_them(full: str, monkeypatc
     monkeypatch.setattr(
         traces, "from_content", lambda uri, head, *a: restored.append(head.trace_id) or from_content(uri, head, *a)
     )
-    monkeypatch.setattr(traces, "by_id", lambda uri, ids: restored.extend(ids) or by_id(uri, ids))
+    monkeypatch.setattr(traces, "by_id", lambda uri, ids, **how: restored.extend(ids) or by_id(uri, ids, **how))
     found = read(full, Query()).traces
     assert restored == []
     found.columns()
@@ -281,6 +283,21 @@ def test_spans_that_mlflow_has_moved_elsewhere_are_left_to_it(full: str) -> None
     assert one.trace_id not in tables.contents(full, [one.trace_id])
     one.tags[names.SPANS_LOCATION] = "ARCHIVE_REPO"
     assert traces.contents(full, [one]) == {}
+
+
+def test_a_search_through_a_server_finds_what_its_database_holds(shared_server: Server) -> None:
+    client = mlflow.MlflowClient(shared_server.uri)
+    number = client.create_experiment("found through a server")
+    for trace in [*various()[:5], booking("whole", start_ns=START_NS + 10**9)]:
+        adapter.log_spans(shared_server.uri, number, to_records(trace, run_tags={"arch": "b"}))
+    query = Query(experiment="found through a server")
+    there, here = (
+        read(uri, query).traces for uri in (shared_server.uri, f"sqlite:///{shared_server.folder}/server.db")
+    )
+    assert here._heads == there._heads
+    assert table(here.columns())[2] == table(there.columns())[2]
+    assert [as_plain(trace) for trace in here] == [as_plain(trace) for trace in there]
+    assert len(here) == 6
 
 
 def test_a_server_that_goes_away_between_search_and_look_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
