@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
+import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -91,8 +92,15 @@ class AuditLog:
         self.origin: str = self.settings["origin"]
         self.keys = key_ring(self.settings)
         self.vault = Vault(self.folder / _VAULT, read_only=read_only)
-        if not read_only and (epoch := self.vault.last_epoch()) is not None:
-            self.keys.destroy_before(epoch.number)  # where a process was killed between beginning an epoch and this
+        if not read_only:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Destroy what a process that was killed had no time to destroy any more: keys of epochs, and of contents."""
+        if (epoch := self.vault.last_epoch()) is not None:
+            self.keys.destroy_before(epoch.number)
+        with contextlib.suppress(sqlite3.OperationalError):  # busy; whoever is at it opens it anew some day
+            self.vault.scrub(wait=False)
 
     @classmethod
     def make(
@@ -262,8 +270,10 @@ class Pen:
             raise AuditError(msg)
         if draft.source is not None and (known := self._vault.index_of(draft.source)) is not None:
             return Receipt(known, self._vault.checkpoint(known + 1) or "")
-        if self._epoch is not None and _age(self._epoch.since) > EPOCH_LENGTH and draft.kind != "key-rotate":
-            self.rotate()
+        if self._epoch is not None and draft.kind != "key-rotate":
+            age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(self._epoch.since)
+            if age > EPOCH_LENGTH:
+                self.rotate()
         return self._append(draft)
 
     def rotate(self) -> Receipt:
@@ -387,7 +397,3 @@ def bound_to(origin: str, index: int) -> bytes:
 def now_text() -> str:
     """Return the time by this machine's clock, UTC, with microseconds."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _age(since: str) -> dt.timedelta:
-    return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(since)

@@ -310,7 +310,17 @@ class Vault:
         self.db.executemany("DELETE FROM content_key WHERE i = ?", marks)
         self.db.executemany("UPDATE content SET ciphertext = NULL WHERE i = ?", marks)
 
-    def scrub(self) -> bool:
-        """Empty the write-ahead log, in which deleted keys would remain; tell whether that worked."""
-        busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    def scrub(self, *, wait: bool = True) -> bool:
+        """Empty the write-ahead log, in which deleted keys would remain; tell whether that worked.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for others who read or write.
+        """
+        self.db.execute(f"PRAGMA busy_timeout={_BUSY_MS if wait else 0}")
+        try:
+            busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self.db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         return not busy
