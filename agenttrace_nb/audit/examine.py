@@ -7,14 +7,22 @@ import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement
+from agenttrace_nb.audit.envelope import Envelope, EnvelopeError, Statement, signed_bytes
 from agenttrace_nb.audit.examine_content import check_content
 from agenttrace_nb.audit.examine_keys import KeyHistory
 from agenttrace_nb.audit.examine_times import say_times
 from agenttrace_nb.audit.keys import key_id
 from agenttrace_nb.audit.log import KINDS, anchor_of
 from agenttrace_nb.audit.merkle import Edge, Tree, leaf_hash
-from agenttrace_nb.audit.note import Checkpoint, Note, NoteError, Verifier, checkpoint_of, signed_alone
+from agenttrace_nb.audit.note import (
+    Checkpoint,
+    Note,
+    NoteError,
+    Verifier,
+    checkpoint_of,
+    signed_alone,
+    verify_ed25519,
+)
 from agenttrace_nb.audit.report import Report
 from agenttrace_nb.audit.vault import Source
 
@@ -158,7 +166,7 @@ class Examination:
             if envelope.key_id != key_id(public):
                 find(self._keys.why_not(envelope), index=index)
                 return None
-            envelope.verify(public)
+            verify_ed25519(public, envelope.signature, signed_bytes(envelope.payload))
             self._keys.take(statement)
         except (EnvelopeError, NoteError, KeyError, ValueError, TypeError) as error:
             find(str(error), index=index)

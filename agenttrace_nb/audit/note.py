@@ -103,13 +103,17 @@ def verify_ed25519(public: bytes, signature: bytes, data: bytes) -> None:
     NoteError
         If it does not hold.
     """
-    from cryptography.exceptions import InvalidSignature
-
     try:
         _public_key(public).verify(signature, data)
-    except (InvalidSignature, ValueError) as error:
+    except _refusals() as error:
         msg = "the signature does not hold"
         raise NoteError(msg) from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from cryptography.exceptions import InvalidSignature
+
+    return InvalidSignature, ValueError
 
 
 @lru_cache(maxsize=64)
