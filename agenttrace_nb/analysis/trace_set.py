@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from agenttrace_nb.spans import Trace
 
-__all__ = ["SPAN_COLUMNS", "TRACE_COLUMNS", "TraceSet"]
+__all__ = ["RETRY_OF", "SPAN_COLUMNS", "TRACE_COLUMNS", "TraceSet"]
+
+RETRY_OF = "retry_of"
+"""Tag of a run that was made again after a rate limit: the ids of the traces that it stands for."""
 _SHOWN = 20
 
 
@@ -140,7 +143,7 @@ class TraceSet:
         Notes
         -----
         Besides the columns of `spans`, each row says of the trace it belongs to: ``trace_status``, ``trace_s`` (its
-        duration in seconds) and ``success``.
+        duration in seconds) and ``success``; where runs were made again after a rate limit, ``retry_of`` too.
 
         Examples
         --------
@@ -162,7 +165,8 @@ class TraceSet:
             trace_s=spread(columns, [trace.duration_s for trace in traces], "Float64"),
             success=spread(columns, [self.success(trace) for trace in traces], "boolean"),
         )
-        for name in dict.fromkeys((*extra, *partitions)):
+        retried = (RETRY_OF,) if RETRY_OF in known else ()  # without it, a comparison would count both times
+        for name in dict.fromkeys((*extra, *partitions, *retried)):
             if name not in SPAN_COLUMNS:
                 frame[name] = spread(columns, [trace.tags.get(name) for trace in traces], "string")
         frame.to_parquet(path, index=False, **({"partition_cols": partitions} if partitions else {}))

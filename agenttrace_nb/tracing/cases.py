@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb import config
-from agenttrace_nb.analysis.trace_set import TraceSet
+from agenttrace_nb.analysis.trace_set import RETRY_OF, TraceSet
 from agenttrace_nb.spans import Trace
 from agenttrace_nb.tracing.judging import check_success, judge
 from agenttrace_nb.tracing.rate_limits import Pause, wait_asked
@@ -311,7 +311,6 @@ class _Work:
         self.done[job.case, job.trial] = run
 
     def _begun(self, job: _Job, stands_for: Run | None) -> Run:
-        from agenttrace_nb.analysis.comparison.columns import RETRY_OF
         from agenttrace_nb.tracing import trace
 
         options = self.options

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import openai
+import pandas as pd
 import pytest
 from agents import Agent, OpenAIResponsesModel, Runner, set_trace_processors
 from bench.models import status_error
@@ -18,7 +19,7 @@ from bench.script import Script, fail, say
 from bench.stub_server import StubServer
 
 import agenttrace_nb as at
-from agenttrace_nb.analysis.comparison.columns import RETRY_OF
+from agenttrace_nb.analysis.trace_set import RETRY_OF
 from agenttrace_nb.tracing.rate_limits import LONGEST_WAIT_S, wait_asked
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def played(steps: dict[str, list[Step]], **options: Any) -> tuple[at.TraceSet, l
 
 def test_a_case_that_met_a_rate_limit_is_run_again_and_the_last_time_counts() -> None:
     found, began = played({"a": [LIMITED, LIMITED, say("fine")]}, success=lambda said, _: said == "fine")
-    assert found.traces()[["status", "success"]].values.tolist() == [["ok", True]]
+    assert found.traces()[["status", "success"]].to_numpy().tolist() == [["ok", True]]
     times = [when for _, when in began]
     assert [later - earlier >= WAIT_S for earlier, later in itertools.pairwise(times)] == [True, True]
 
@@ -96,7 +97,7 @@ def test_a_limit_that_stays_is_a_failure_of_the_case_and_the_others_go_on(caplog
     found, began = played(
         {"a": [fail(429, retry_after="0")] * 3, "b": [say("fine")]}, retries=2, concurrency=1, success=lambda *_: True
     )
-    assert found.traces()[["status", "success"]].values.tolist() == [["error", False], ["ok", True]]
+    assert found.traces()[["status", "success"]].to_numpy().tolist() == [["error", False], ["ok", True]]
     assert [case for case, _ in began] == ["a", "a", "a", "b"]
     assert "met a rate limit, and its cases wait for 0 s" in caplog.text
     assert "case a failed and is recorded so" in caplog.text
@@ -134,6 +135,8 @@ def test_what_was_made_again_is_recorded_and_not_compared() -> None:
     assert found.table["runs"].tolist() == [7, 7, 7, 7]
     assert found.table["value"].tolist()[:2] == [1.0, 1.0]
     assert "1 run met a rate limit and was made again: the last time counts" in found.notes
+    at.TraceSet([before, *one, *other]).to_parquet("spans.parquet")
+    assert RETRY_OF in pd.read_parquet("spans.parquet").columns, "so that a comparison of the spans says so too"
 
 
 def test_an_interrupt_during_the_wait_ends_at_once_and_the_same_call_goes_on() -> None:

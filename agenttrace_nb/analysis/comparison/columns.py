@@ -11,6 +11,7 @@ import numpy as np
 from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
 from agenttrace_nb.analysis.comparison.span_table import by_trace, is_span_table
 from agenttrace_nb.analysis.comparison.words import counted
+from agenttrace_nb.analysis.trace_set import RETRY_OF
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
 from agenttrace_nb.mlflow_store.scores import number_of
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 NOT_ENDED = ("cancelled", "interrupted", "running")
-RETRY_OF = "retry_of"
-"""Tag of a run that was made again after a rate limit: the ids of the traces that it stands for."""
 MOST_RUNS = 1_000_000
 _ABOUT_THE_PLACE = ("trace_id", "run_id", "trial", "status", RETRY_OF)
 _ABOUT_A_RUN = (*_ABOUT_THE_PLACE, WITHIN_TRACE, "arch", "case", "started_at")

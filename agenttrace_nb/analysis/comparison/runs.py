@@ -12,7 +12,6 @@ import numpy as np
 
 from agenttrace_nb.analysis.comparison.columns import (
     NOT_ENDED,
-    RETRY_OF,
     Columns,
     figures_of,
     read_columns,
@@ -22,7 +21,7 @@ from agenttrace_nb.analysis.comparison.metrics import Metric, Scale, metrics_of
 from agenttrace_nb.analysis.comparison.run_table import Labels, RunTable
 from agenttrace_nb.analysis.comparison.scores import add_scores
 from agenttrace_nb.analysis.comparison.words import counted
-from agenttrace_nb.analysis.trace_set import TRACE_COLUMNS, TraceSet
+from agenttrace_nb.analysis.trace_set import RETRY_OF, TRACE_COLUMNS, TraceSet
 from agenttrace_nb.config import OptionError, did_you_mean
 from agenttrace_nb.mlflow_store.around import WITHIN_TRACE
 from agenttrace_nb.spans import SpanKind, Trace
