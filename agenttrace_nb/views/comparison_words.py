@@ -50,9 +50,7 @@ def name(text: str) -> str:
 
 def headline(findings: Findings) -> str:
     """Return what was compared, in one line."""
-    groups = " · ".join(
-        f"{name(g.name)} {len(g)} {fmt.plural(len(g), 'run')}" for g in findings.groups.values()
-    )
+    groups = " · ".join(f"{name(g.name)} {len(g)} {fmt.plural(len(g), 'run')}" for g in findings.groups.values())
     return f"{len(findings.groups)} values of {name(findings.by)}: {groups}"
 
 
