@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from agenttrace_nb.mlflow_store.restore import TraceHead
     from agenttrace_nb.spans import Trace
 
-_NOTHING: dict[str, Any] = {}
 _KINDS: dict[str | None, str] = {None: SpanKind.OTHER.value, **{f'"{kind.value}"': kind.value for kind in SpanKind}}
 _STATUSES: dict[str | None, str] = {None: Status.OK.value, **{f'"{status.value}"': status.value for status in Status}}
 _SEEN_BEFORE = (names.KIND, names.STATUS, names.AGENT, names.ROLE, names.MODEL, names.SPAN)
@@ -62,26 +61,29 @@ def _columns(head: TraceHead, spans: list[dict[str, Any]], count: int) -> tuple[
     trace = own_trace(head, known, count)
     hidden = root if is_synthetic(known) else None
     ids = {span["span_id"]: span_id_in(span["span_id"]) for span in spans}
-    found = sorted(_numbered(span, ids, count) for span in spans if span is not hidden)
+    found = sorted([_numbered(span, ids, count) for span in spans if span is not hidden])
     return trace, [values for *_, values in found]
 
 
 def _numbered(span: dict[str, Any], ids: dict[str, str | None], count: int) -> tuple[int, int, str, tuple[Any, ...]]:
     """Return the values of a span's columns, and before them what its place in the trace depends on."""
     get = span["attributes"].get
-    rest, tokens, cost = _rest(get(names.SPAN)), get(names.TOKENS) or _NOTHING, get(names.COST) or _NOTHING
-    error = get(names.ERROR) or _NOTHING
-    start_ns, stored_above = span["start_time_unix_nano"], span["parent_span_id"]
-    span_id, above = ids[span["span_id"]], ids.get(stored_above) or span_id_in(stored_above)
-    if span_id is None or (stored_above and above is None):
+    number, rest = _rest(get(names.SPAN))
+    tokens, cost, error = get(names.TOKENS), get(names.COST), get(names.ERROR)
+    name, model, cost_usd = span["name"], _text(get(names.MODEL)), cost.get("total_cost") if cost else None
+    start_ns, end_ns = span["start_time_unix_nano"], span["end_time_unix_nano"] or None
+    span_id, above = ids[span["span_id"]], span["parent_span_id"] or None
+    if span_id is None or (above and (above := ids.get(above) or span_id_in(above)) is None):
         raise NotOursError
+    if rest:
+        name, above, model = rest.get("name", name), rest.get("parent_id", above), rest.get("model", model)
+        end_ns, cost_usd = None if rest.get("open") else end_ns, rest.get("cost_usd", cost_usd)
     values = (
-        span_id, rest.get("parent_id", above), _KINDS[get(names.KIND)], rest.get("name", span["name"]),
-        _text(get(names.AGENT)), _text(get(names.ROLE)), _STATUSES[get(names.STATUS)], error.get("type"), start_ns,
-        None if rest.get("open") else span["end_time_unix_nano"] or None, get(names.TTFT_S), tokens.get("input"),
-        tokens.get("output"), rest.get("cost_usd", cost.get("total_cost")), rest.get("model", _text(get(names.MODEL))),
+        span_id, above, _KINDS[get(names.KIND)], name, _text(get(names.AGENT)), _text(get(names.ROLE)),
+        _STATUSES[get(names.STATUS)], error.get("type") if error else None, start_ns, end_ns, get(names.TTFT_S),
+        tokens.get("input") if tokens else None, tokens.get("output") if tokens else None, cost_usd, model,
     )  # fmt: skip
-    return rest.get("n", count), start_ns, span_id, values
+    return count if number is None else number, start_ns, span_id, values
 
 
 @lru_cache(maxsize=4096)
@@ -95,8 +97,12 @@ def _text(stored: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _rest(stored: str | None) -> Mapping[str, Any]:
-    return _NOTHING if stored is None else _rest_reader()(stored) or _NOTHING
+def _rest(stored: str | None) -> tuple[int | None, Mapping[str, Any]]:
+    """Return the number of a span, and what else its columns depend on."""
+    known = dict(_rest_reader()(stored) or {}) if stored is not None else {}
+    for only_content in ("in", "out", "attributes"):
+        known.pop(only_content, None)
+    return known.pop("n", None), known
 
 
 def _known(**types: Any) -> Any:

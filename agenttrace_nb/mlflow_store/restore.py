@@ -51,7 +51,8 @@ class TraceHead:
 
 def head_of(trace_id: str, tags: dict[str, str], metadata: Mapping[str, str], **columns: Any) -> TraceHead:
     """Return a head from MLflow's tags and metadata of a trace, and what else is known of it."""
-    sizes = json.loads(metadata.get("mlflow.trace.sizeStats") or "{}")
+    told = metadata.get("mlflow.trace.sizeStats")
+    sizes = json.loads(told) if told else {}
     return TraceHead(
         trace_id=trace_id, name=tags.get(names.TRACE_NAME), session=metadata.get(names.TRACE_SESSION),
         user=metadata.get(names.TRACE_USER), run_id=metadata.get("mlflow.sourceRun"),
