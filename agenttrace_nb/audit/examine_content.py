@@ -164,7 +164,11 @@ class _Check:
         row = self._vault.db.execute(
             "SELECT ciphertext, wrapped FROM content LEFT JOIN content_key USING (i) WHERE i = ?", (index,)
         ).fetchone()
-        manifest = self._vault.manifest(index)
+        try:
+            manifest = self._vault.manifest(index)
+        except AuditError as error:
+            self._report.find(str(error), index=index)
+            return
         if row is not None and row != (None, None):
             self._report.find(f"it was erased by entry {by}, but content of it is there", index=index)
         if manifest is None or content.manifest_root(manifest) != statement.root:

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.sealer import SealedRun
 
-BUSY_S = 0.05
-IDLE_S = 0.25
-"""How often the journal is looked at: while a trace goes on, and while none does."""
-LAUNCH_S = 5.0
+POLL_S = 0.2
+"""How often the journal is looked at while nobody says that something is new, as is said when a run begins or ends."""
 PUBLISH_EVERY_S = 60.0
 """How often what was sealed is committed to the log's repository, and pushed where a remote was named."""
 RETRY_S = 5.0
@@ -133,7 +131,7 @@ class _Process:
                 elif sealer.is_at_end():
                     if time.monotonic() - self._published_at > PUBLISH_EVERY_S:
                         self._publish()
-                    self._news.wait(BUSY_S if sealer.has_open() else IDLE_S)
+                    self._news.wait(POLL_S)
                     self._news.clear()
                 self._beat(log)
             close_if_orphan(self.path)

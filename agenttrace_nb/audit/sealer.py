@@ -133,10 +133,6 @@ class Sealer:
                 self._tell(each)
         return bool(events)
 
-    def has_open(self) -> bool:
-        """Tell whether a trace goes on."""
-        return any(not known.ended for known in self._traces.values())
-
     def is_at_end(self) -> bool:
         """Tell whether the journal was read, and sealed, to its end."""
         return self._position >= self._follower.last_seq()

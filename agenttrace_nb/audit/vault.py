@@ -231,8 +231,17 @@ class Vault:
             raise AuditError(msg) from error
 
     def manifest(self, index: int) -> bytes | None:
-        """Return the manifest of an entry's content."""
+        """Return the manifest of an entry's content.
+
+        Raises
+        ------
+        AuditError
+            If it is none.
+        """
         row = self.db.execute("SELECT manifest FROM content WHERE i = ?", (index,)).fetchone()
+        if row is not None and not isinstance(row[0], bytes):
+            msg = f"the manifest of entry {index} is none; it was changed"
+            raise AuditError(msg)
         return bytes(row[0]) if row else None
 
     def index_of(self, source: Source) -> int | None:
