@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agenttrace_nb.audit.access import accesses, record_access
     from agenttrace_nb.audit.erase import erase
-    from agenttrace_nb.audit.evidence import export
+    from agenttrace_nb.audit.evidence import export, hand_over
     from agenttrace_nb.audit.log import AuditLog
     from agenttrace_nb.audit.pins import Pin
     from agenttrace_nb.audit.place import AuditError
@@ -45,6 +45,7 @@ __all__ = [
     "expire",
     "export",
     "find",
+    "hand_over",
     "hold",
     "init",
     "off",
@@ -75,6 +76,7 @@ _HOME_OF = {
     "expire": "retention",
     "export": "evidence",
     "find": "retrieve",
+    "hand_over": "evidence",
     "hold": "retention",
     "init": "switch",
     "off": "switch",

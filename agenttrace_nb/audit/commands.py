@@ -44,6 +44,9 @@ def add_to(commands: Any) -> None:
     export.add_argument("id", nargs="+", help="trace ids")
     export.add_argument("--to", required=True, type=Path, metavar="ZIP")
     export.add_argument("--redacted", action="store_true", help="commitments only, no content")
+    handover = add("handover", _handover, "record that a bundle is given to somebody")
+    handover.add_argument("bundle", type=Path)
+    handover.add_argument("--recipient", required=True, metavar="TEXT")
     _add_erase(add("erase", _erase, "destroy the content of traces; their proofs stay"))
     hold = add("hold", _hold, "put traces on legal hold")
     hold.add_argument("id", nargs="+", help="trace ids")
@@ -277,6 +280,13 @@ def _export(given: Any) -> int:
     from agenttrace_nb.audit.evidence import export
 
     print(export(given.id, given.to, redacted=given.redacted))
+    return 0
+
+
+def _handover(given: Any) -> int:
+    from agenttrace_nb.audit.evidence import hand_over
+
+    print(f"entry {hand_over(given.bundle, recipient=given.recipient)}")
     return 0
 
 

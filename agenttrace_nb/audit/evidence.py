@@ -99,6 +99,46 @@ def export(
     return path
 
 
+def hand_over(path: str | Path, *, recipient: str, folder: Path | None = None) -> int:
+    """Record that a bundle is given to somebody: an entry with the digest of the file, for the chain of custody.
+
+    Parameters
+    ----------
+    path
+        The bundle, as it is given away.
+    recipient
+        To whom; kept as content of the entry.
+    folder
+        The log; by default that of this user.
+
+    Returns
+    -------
+    int
+        The entry that says so.
+
+    Raises
+    ------
+    AuditError
+        If the file cannot be read, or nobody is named.
+
+    Examples
+    --------
+    >>> hand_over("evidence.zip", recipient="auditor")  # doctest: +SKIP
+    """
+    if not str(recipient).strip():
+        msg = f"recipient={recipient!r} is not allowed; it must be a text that is not empty"
+        raise AuditError(msg)
+    try:
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        msg = f"the bundle {path} cannot be read ({error.strerror})"
+        raise AuditError(msg) from error
+    with contextlib.closing(AuditLog(folder)) as log:
+        parts = [("recipient", canonical(recipient))]
+        facts = {"handedOver": digest}
+        return log.append(Draft(kind="export", subject=f"audit-log:{log.origin}", facts=facts, parts=parts)).index
+
+
 def _last(log: AuditLog, trace: str) -> int:
     whole = log.of_trace(trace, "run", "amend")
     if not whole:

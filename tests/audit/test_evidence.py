@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from requirements_met import require_or_skip
 
 from agenttrace_nb.audit.envelope import Envelope
 from agenttrace_nb.audit.erase import erase
-from agenttrace_nb.audit.evidence import export
+from agenttrace_nb.audit.evidence import export, hand_over
 from agenttrace_nb.audit.place import AuditError
 from agenttrace_nb.audit.retention import expire, hold
 from agenttrace_nb.audit.retrieve import find, show
@@ -164,6 +165,20 @@ def test_what_a_model_wrote_stays_text_in_the_timeline(traces, log, tmp_path):
         page = archive.read(f"traces/{traces[1].trace_id}/timeline.html").decode()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_handover_is_an_entry_with_the_digest_of_the_bundle(traces, log, tmp_path):
+    export(traces[0].trace_id, tmp_path / "e.zip", folder=log.folder)
+    index = hand_over(tmp_path / "e.zip", recipient="an auditor", folder=log.folder)
+    said = Envelope.parse(log.vault.entry(index)).statement
+    assert said.kind == "export"
+    assert said.predicate["handedOver"] == hashlib.sha256((tmp_path / "e.zip").read_bytes()).hexdigest()
+    assert [part.data for part in log.read(index)] == [b'"an auditor"']
+    assert verify(folder=log.folder).ok
+    with pytest.raises(AuditError, match="cannot be read"):
+        hand_over(tmp_path / "none.zip", recipient="an auditor", folder=log.folder)
+    with pytest.raises(AuditError, match="recipient"):
+        hand_over(tmp_path / "e.zip", recipient=" ", folder=log.folder)
 
 
 def test_a_bundle_is_never_overwritten(traces, log, tmp_path):
