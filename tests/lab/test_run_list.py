@@ -141,7 +141,7 @@ def test_a_front_end_that_cannot_show_a_run_in_place_says_so(harness: Harness) -
 def test_axe_finds_nothing_and_nothing_sticks_out(harness: Harness, width: int, *, dark: bool) -> None:
     harness.page.set_viewport_size({"width": width + 24, "height": 760})
     start(harness, small(), dark=dark)
-    harness.page.locator("#a .agtr-help").click()
+    harness.page.locator("#a .agtr-list-help").click()
     harness.page.locator("#a [role=grid]").focus()
     harness.page.keyboard.press("ArrowDown")
     assert AXE.exists()

@@ -31,9 +31,9 @@ export function Latency({ view }: { view: DashboardState }) {
       says={says}
       legend={
         <>
-          <i class="agtr-key agtr-key-p50" />
-          p50 <i class="agtr-key agtr-key-band" />
-          to p95 of each {each(step)} <i class="agtr-key agtr-key-error">{"\u2715"}</i> errors
+          <i class="agtr-dash-key agtr-key-p50" />
+          p50 <i class="agtr-dash-key agtr-key-band" />
+          to p95 of each {each(step)} <i class="agtr-dash-key agtr-key-error">{"\u2715"}</i> errors
         </>
       }
     >
@@ -79,12 +79,12 @@ export function Throughput({ view }: { view: DashboardState }) {
       }
       legend={
         <>
-          <i class="agtr-key agtr-key-runs" />
-          runs a minute <i class="agtr-key agtr-key-bad" />
+          <i class="agtr-dash-key agtr-key-runs" />
+          runs a minute <i class="agtr-dash-key agtr-key-bad" />
           errors{" "}
           {known && (
             <>
-              <i class="agtr-key agtr-key-tokens" />
+              <i class="agtr-dash-key agtr-key-tokens" />
               tokens of each {each(step)}
             </>
           )}

@@ -98,8 +98,8 @@ function Top({ view }: { view: DashboardState }) {
   const brush = view.brush.value;
   const now = view.store.now();
   return (
-    <header class="agtr-head agtr-dash-head">
-      <b class="agtr-title" dir="auto">
+    <header class="agtr-dash-head">
+      <b class="agtr-dash-title" dir="auto">
         {head.title}
       </b>
       {brush && (

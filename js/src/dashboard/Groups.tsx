@@ -28,8 +28,8 @@ export function Groups({ view, id }: { view: DashboardState; id: string }) {
     event.stopPropagation();
   };
   return (
-    <section class="agtr-by" aria-label="By agent, tool, model or architecture">
-      <div class="agtr-tabs" role="tablist" aria-label="Group by" onKeyDown={onKeyDown}>
+    <section class="agtr-dash-by" aria-label="By agent, tool, model or architecture">
+      <div class="agtr-dash-tabs" role="tablist" aria-label="Group by" onKeyDown={onKeyDown}>
         {BY.map((one) => (
           <button
             type="button"
@@ -65,7 +65,7 @@ export function Groups({ view, id }: { view: DashboardState; id: string }) {
                   in all
                 </th>
                 {by !== "tool" && (
-                  <th scope="col" class="agtr-tokens">
+                  <th scope="col" class="agtr-dash-tokens">
                     tokens
                   </th>
                 )}
@@ -110,7 +110,7 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
       <th scope="row">
         <button
           type="button"
-          class="agtr-name"
+          class="agtr-dash-name"
           aria-pressed={on}
           title={`${name}: list its runs`}
           onClick={() => {
@@ -121,7 +121,7 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
         </button>
       </th>
       <td>{grouped(group.n)}</td>
-      <td class={group.errors > 0 ? "agtr-bad" : undefined}>
+      <td class={group.errors > 0 ? "agtr-dash-bad" : undefined}>
         {group.errors}
         {group.errors > 0 && <span class="agtr-share"> {share(group.errors / group.judged)}</span>}
       </td>
@@ -133,7 +133,7 @@ function Row({ view, group, longest }: { view: DashboardState; group: Group; lon
           <i style={{ width: `${all > 0 && longest > 0 ? (100 * all) / longest : 0}%` }} />
         </span>
       </td>
-      {by !== "tool" && <td class="agtr-tokens">{group.tokens >= 0 ? count(group.tokens) : UNKNOWN}</td>}
+      {by !== "tool" && <td class="agtr-dash-tokens">{group.tokens >= 0 ? count(group.tokens) : UNKNOWN}</td>}
       {by !== "tool" && <td>{cost(group) >= 0 ? usd(cost(group)) : UNKNOWN}</td>}
     </tr>
   );

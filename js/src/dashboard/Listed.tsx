@@ -58,7 +58,7 @@ function Line({ view, row }: { view: DashboardState; row: number }) {
   return (
     <li class={`agtr-s-${STANDINGS[standing]}`}>
       <button type="button" class="agtr-open" onClick={() => view.open(row)}>
-        <span class="agtr-run-mark" aria-hidden="true">
+        <span class="agtr-dash-mark" aria-hidden="true">
           {MARKS[standing]}
         </span>
         <span class="agtr-open-head">

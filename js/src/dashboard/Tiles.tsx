@@ -111,7 +111,7 @@ function Tile({ label, value, bad, live, children }: Shown) {
         {live && <i class="agtr-pulse" aria-hidden="true" />}
         {label}
       </span>
-      <strong class={bad ? "agtr-bad" : undefined}>
+      <strong class={bad ? "agtr-dash-bad" : undefined}>
         {value}
         {value === UNKNOWN && <span class="agtr-said"> not known</span>}
       </strong>

@@ -94,7 +94,7 @@ export function TimeChart({ view, title, height, legend, says, children }: Props
     <section class="agtr-chart-box" aria-label={title}>
       <header>
         <h3>{title}</h3>
-        <span class="agtr-legend" role="status" aria-live={spoken.value ? "polite" : "off"}>
+        <span class="agtr-dash-legend" role="status" aria-live={spoken.value ? "polite" : "off"}>
           {bin ? `${clock(bin.from, now, step)} \u00b7 ${says(bin)}` : legend}
         </span>
       </header>

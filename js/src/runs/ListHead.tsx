@@ -30,7 +30,7 @@ export function ListHead({
   };
   return (
     <>
-      <header class="agtr-head agtr-list-head">
+      <header class="agtr-list-head">
         <b role="status">
           {listed === list.n ? "" : `${listed} of `}
           {list.n === 1 ? "1 run" : `${list.n} runs`}
@@ -50,7 +50,7 @@ export function ListHead({
         />
         <button
           type="button"
-          class="agtr-help"
+          class="agtr-list-help"
           aria-expanded={help.value}
           aria-label="Keys and filters"
           title="Keys and filters"
@@ -62,9 +62,9 @@ export function ListHead({
         </button>
       </header>
       {help.value && <Help />}
-      {view.query.value.problem && <p class="agtr-note">{view.query.value.problem}</p>}
+      {view.query.value.problem && <p class="agtr-list-note">{view.query.value.problem}</p>}
       {list.head.notes.map((note) => (
-        <p key={note} class="agtr-note" dir="auto">
+        <p key={note} class="agtr-list-note" dir="auto">
           {note}
         </p>
       ))}
@@ -75,7 +75,7 @@ export function ListHead({
 
 function Help() {
   return (
-    <p class="agtr-note agtr-keys">
+    <p class="agtr-list-note agtr-keys">
       Arrows move, Enter opens a run, Escape comes back. Arrow up from the first run goes to the heads: Enter
       sorts. Slash goes to the filter. It takes words and {FIELDS.join(", ")}, each as in case:17; figures
       also as cost:&gt;0.01; a minus turns a term round.
@@ -91,7 +91,7 @@ function Groups({ view }: { view: ListState }) {
       {of.slice(0, GROUPS).map((group) => (
         <GroupButton key={group.arch} view={view} group={group} />
       ))}
-      {of.length > GROUPS && <span class="agtr-about">and {of.length - GROUPS} more</span>}
+      {of.length > GROUPS && <span class="agtr-list-about">and {of.length - GROUPS} more</span>}
     </div>
   );
 }

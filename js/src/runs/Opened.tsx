@@ -74,7 +74,7 @@ export function Opened<Key>({ view, open, row, back: words = "All runs" }: Props
           <span aria-hidden="true">{"\u2039 "}</span>
           {words}
         </button>
-        <span class="agtr-about">{`${at + 1} of ${length}`}</span>
+        <span class="agtr-opened-about">{`${at + 1} of ${length}`}</span>
         <button type="button" disabled={at <= 0} onClick={() => view.step(-1)}>
           previous
         </button>

@@ -80,7 +80,8 @@ export function Run({ view, columns, id, row, at, chosen, median }: Props) {
 function Words({ view, name, row }: { view: ListState; name: ColumnSpec["name"]; row: number }) {
   const list = view.list.value;
   const text = name === "started" ? when(list.number(name, row), view.now) : words(list, name, row);
-  const cls = text === UNKNOWN ? "agtr-unknown" : name === "errors" && text !== "0" ? "agtr-bad" : undefined;
+  const cls =
+    text === UNKNOWN ? "agtr-unknown" : name === "errors" && text !== "0" ? "agtr-list-bad" : undefined;
   return (
     <span class={cls} dir="auto">
       {text}

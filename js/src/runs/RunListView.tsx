@@ -38,7 +38,7 @@ export function RunListView({ list, open }: { list: ReadonlySignal<RunList>; ope
             <p class="agtr-empty">{list.value.n > 0 ? "No run matches the filter" : "No runs were found"}</p>
           )}
           {view.notice.value && (
-            <p class="agtr-note" role="status">
+            <p class="agtr-list-note" role="status">
               {view.notice.value}
             </p>
           )}
