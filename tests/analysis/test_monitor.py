@@ -24,6 +24,7 @@ from agenttrace_nb.analysis.monitor import NEEDED, TRIPS, Standing, Stretch, fig
 from agenttrace_nb.analysis.monitor_board import Board
 from agenttrace_nb.analysis.monitor_groups import BY, bin_ms, groups, series
 from agenttrace_nb.analysis.statistics.quantiles import smallest_n
+from agenttrace_nb.journal.append import process_journal
 from agenttrace_nb.spans import SpanKind, Status, Trace
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboar
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         patch.setenv("AGENTTRACE_STATE_DIR", str(folder / "state"))
+        process_journal().close()  # a new one is opened: what other files traced is none of this
         set_trace_processors([])
         live = at.dashboard(window="all")
         assert live.figures().runs == 0
@@ -67,6 +69,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboar
         yield live, later, uri
         live.close()
         later.close()
+        process_journal().close()
 
 
 def everything(of: Dashboard) -> Any:
