@@ -134,7 +134,7 @@ def test_a_stretch_that_is_drawn_or_chosen_by_keys_is_what_all_figures_are_of(ha
     plot.focus()
     for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft"):
         page.keyboard.press(key)
-    expect(page.locator("#a .agtr-legend").first).to_contain_text("p50")
+    expect(page.locator("#a .agtr-dash-legend").first).to_contain_text("p50")
     page.keyboard.press("Enter")
     assert int(tiles(harness)["Runs"]) < 25
     plot.focus()
@@ -150,13 +150,13 @@ def test_what_needs_attention_stands_first_and_leads_to_its_runs(harness: Harnes
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Architectures")).to_be_focused()
-    names = page.locator("#a .agtr-name").all_inner_texts()
+    names = page.locator("#a .agtr-dash-name").all_inner_texts()
     assert set(names[:2]) == {"planner-executor", "triage"}
     notes = page.locator("#a .agtr-attention").all_inner_texts()
     assert len(notes) == 2
     assert any("more errors:" in note for note in notes)
     assert any("slower:" in note for note in notes)
-    page.locator("#a .agtr-name", has_text="triage").click()
+    page.locator("#a .agtr-dash-name", has_text="triage").click()
     expect(page.locator("#a .agtr-last h3")).to_have_text("Last runs with triage")
     page.locator("#a .agtr-open").first.click()
     page.wait_for_function("() => harness.model.sent.some((message) => message.kind === 'open')")
@@ -184,7 +184,7 @@ def test_axe_finds_nothing_and_nothing_sticks_out(harness: Harness, width: int, 
     assert sticking == []
     harness.page.locator("#a .agtr-plot").first.focus()
     harness.page.keyboard.press("ArrowLeft")
-    harness.page.locator("#a .agtr-name").first.click()
+    harness.page.locator("#a .agtr-dash-name").first.click()
     assert harness.axe() == []
 
 
@@ -193,7 +193,7 @@ def test_hostile_texts_do_not_run_or_break_the_page(harness: Harness) -> None:
     for tab in ("Tools", "Models", "Architectures", "Agents"):
         harness.page.get_by_role("tab", name=tab).click()
         harness.page.locator("#a .agtr-more").click()
-        harness.page.locator("#a .agtr-name").first.click()
+        harness.page.locator("#a .agtr-dash-name").first.click()
     assert harness.page.evaluate("() => window.agtrHacked") is None
     assert harness.page.locator("#a :is(script, img, iframe, a, math, form, details)").count() == 0
     assert harness.page.locator("#a").evaluate("(e) => e.scrollWidth <= e.clientWidth + 1")

@@ -81,7 +81,7 @@ def test_the_filter_lists_what_matches_counts_it_and_tells_what_it_does_not_know
     assert set(column(harness, "arch")) == {"triage"}
     assert set(column(harness, "status")) == {"✕error"} or all("error" in s for s in column(harness, "status"))
     field.fill("archh:triage")
-    expect(harness.page.locator("#a .agtr-note")).to_contain_text('no field "archh"')
+    expect(harness.page.locator("#a .agtr-list-note")).to_contain_text('no field "archh"')
 
 
 def test_an_architecture_is_chosen_by_a_click_on_its_figures(harness: Harness) -> None:

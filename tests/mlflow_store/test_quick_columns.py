@@ -61,9 +61,9 @@ def restored(of: TraceHead, spans: list[dict[str, Any]]) -> tuple[dict[str, Any]
 
 
 def typed(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Numbers with a point are such in a frame, however they were written."""
+    """Numbers with a point are such in a frame, however they were written; as texts, since NaN is not NaN."""
     real = ("ttft_s", "cost_usd")
-    return {n: [v if n not in real or v is None else float(v) for v in values] for n, values in columns.items()}
+    return {n: [v if n not in real or v is None else repr(float(v)) for v in values] for n, values in columns.items()}
 
 
 @EVERY
