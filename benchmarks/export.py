@@ -118,7 +118,7 @@ def backlog(spans: int, kind: str, **options: Any) -> tuple[float, float]:
     from agenttrace_nb.export.process import exporting_of
     from agenttrace_nb.journal.append import process_journal
 
-    sending = psutil.Process(exporting_of(process_journal().path)._process.pid)
+    sending = psutil.Process(exporting_of(process_journal().path).companion.process.pid)
     used = sum(sending.cpu_times()[:2])
     began = time.perf_counter()
     at.export_to(kind, name="backlog", backlog="all", content="full", **options)
@@ -186,7 +186,7 @@ def main() -> int:
         exporting = exporting_of(process_journal().path)
         process_journal().close()
         exporting.close()
-        exporting._process.wait(PATIENCE_S)
+        exporting.companion.process.wait(PATIENCE_S)
     rows = []
     for side, label in enumerate(("no handler", "jsonl and a function")):
         for figure in ("cpu", "wall"):
