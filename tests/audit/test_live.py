@@ -156,7 +156,7 @@ def test_over_rest_contents_are_compared_and_index_columns_are_said_not_to_be(
     journal, log: AuditLog, shared_server, cwd: Path, stores, told
 ) -> None:
     sealing.turn_on(journal.path.parent)
-    record_run(journal, "k1", shared_server.uri, cwd, booking(1), arch="a")
+    record_run(journal, "k1", shared_server.uri, cwd, booking("over REST"), arch="a")
     journal.flush()
     seal_journal(journal.path, log)
     with closing(TraceWriter(journal.path, stores, told.append)) as writer:

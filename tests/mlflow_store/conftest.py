@@ -133,7 +133,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
-    """One tracking server for all tests that only need some server."""
+    """One tracking server for all tests that only need some server; each writes traces with ids of its own."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "server.db")
     server = Server(folder)

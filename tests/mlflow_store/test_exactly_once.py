@@ -291,7 +291,7 @@ def test_a_whole_run_goes_through_a_real_server(
 ) -> None:
     import mlflow
 
-    traces = [booking(n) for n in range(30)]
+    traces = [booking(f"through-http {n}") for n in range(30)]
     traces[0].spans.insert(
         1,
         Span(
