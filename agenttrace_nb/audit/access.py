@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttrace_nb.audit import canon
 from agenttrace_nb.audit.log import AuditLog, Draft
-from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.place import AuditError, check_given
 from agenttrace_nb.audit.vault import Source
 from agenttrace_nb.mlflow_store.attributes import mlflow_trace_id
 
@@ -110,9 +110,7 @@ def record_access(*, on: bool = True, reason: str, folder: Path | None = None) -
     --------
     >>> record_access(reason="policy 12: who reads patients' cases")  # doctest: +SKIP
     """
-    if not str(reason).strip():
-        msg = f"reason={reason!r} is not allowed; it must be a text that is not empty"
-        raise AuditError(msg)
+    check_given("reason", reason)
     with contextlib.closing(AuditLog(folder)) as log, log.writing() as pen:
         return pen.append(Draft(
             kind="config-change", subject=f"audit-log:{log.origin}", facts={"recordAccess": on},

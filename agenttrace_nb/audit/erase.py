@@ -15,7 +15,7 @@ from agenttrace_nb.audit.canon import canonical
 from agenttrace_nb.audit.components import checked, matching
 from agenttrace_nb.audit.content import erased_paths
 from agenttrace_nb.audit.log import AuditLog, Draft
-from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.place import AuditError, check_given
 from agenttrace_nb.audit.retention import refuse_too_early, refuse_while_held
 from agenttrace_nb.audit.vault import Source
 from agenttrace_nb.mlflow_store.attributes import mlflow_trace_id
@@ -114,10 +114,8 @@ def erase(
     --------
     >>> erase("tr-0123...", reason="request of the data subject", approver="DPO", plan=True)  # doctest: +SKIP
     """
-    for name, value in (("reason", reason), ("approver", approver)):
-        if not str(value).strip():
-            msg = f"{name}={value!r} is not allowed; it must be a text that is not empty"
-            raise AuditError(msg)
+    check_given("reason", reason)
+    check_given("approver", approver)
     wanted = [t.removeprefix("tr-") for t in ([traces] if isinstance(traces, str) else traces)]
     with contextlib.closing(AuditLog(folder)) as log:
         todo = [_Target.of(log, trace, component) for trace in wanted]

@@ -22,7 +22,7 @@ from agenttrace_nb.audit.keys import public_pem
 from agenttrace_nb.audit.log import AuditLog, Draft
 from agenttrace_nb.audit.merkle import Tree, leaf_hash
 from agenttrace_nb.audit.note import Note, inclusion_proof_file
-from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.place import AuditError, check_given
 from agenttrace_nb.audit.report import NOT_PROVEN
 from agenttrace_nb.audit.retrieve import said_of, steps_of, time_text
 from agenttrace_nb.audit.revocation import revocations
@@ -125,9 +125,7 @@ def hand_over(path: str | Path, *, recipient: str, folder: Path | None = None) -
     --------
     >>> hand_over("evidence.zip", recipient="auditor")  # doctest: +SKIP
     """
-    if not str(recipient).strip():
-        msg = f"recipient={recipient!r} is not allowed; it must be a text that is not empty"
-        raise AuditError(msg)
+    check_given("recipient", recipient)
     try:
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:

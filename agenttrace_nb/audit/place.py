@@ -22,6 +22,19 @@ class AuditError(Exception):
     """The audit log cannot do this; the message says why and what to do."""
 
 
+def check_given(name: str, value: str) -> None:
+    """Refuse an empty text where somebody must say something, such as a reason.
+
+    Raises
+    ------
+    AuditError
+        If it is empty.
+    """
+    if not str(value).strip():
+        msg = f"{name}={value!r} is not allowed; it must be a text that is not empty"
+        raise AuditError(msg)
+
+
 def audit_folder() -> Path:
     """Return the folder of this user's audit log; it may not exist yet."""
     return journal_folder().parent / "audit"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agenttrace_nb.audit.canon import canonical
 from agenttrace_nb.audit.log import AuditLog, Draft
-from agenttrace_nb.audit.place import AuditError
+from agenttrace_nb.audit.place import AuditError, check_given
 from agenttrace_nb.audit.vault import Source
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def revoke(*, reason: str, epoch: int | None = None, since: int | None = None, f
     --------
     >>> revoke(reason="laptop stolen on Monday", since=118)  # doctest: +SKIP
     """
-    if not str(reason).strip():
-        msg = f"reason={reason!r} is not allowed; it must be a text that is not empty"
-        raise AuditError(msg)
+    check_given("reason", reason)
     with contextlib.closing(AuditLog(folder)) as log, log.writing() as pen:
         epochs = log.vault.epochs()
         number = epochs[-1].number if epoch is None else epoch

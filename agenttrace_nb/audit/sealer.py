@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agenttrace_nb.journal.events import Event
 
 EVENTS_PER_READ = 4000
+ITEMS_REMEMBERED = 1000
+"""Prompts, answers and results that are kept for the next span that holds them, while a trace goes on."""
 _NOT_SAID = frozenset({"tracking_uri", "cwd"})
 """Where feedback is sent to, which is not what was said (and an address may hold a password)."""
 
@@ -85,7 +87,8 @@ class Sealer:
         self._follower = Follower(path, FOLLOWER)
         self._log = log
         self._tell = tell
-        self._item = lru_cache(maxsize=None)(self._follower.item)  # each turn's prompt holds the items of those before
+        # Each turn's prompt holds the items of those before.
+        self._item = lru_cache(maxsize=ITEMS_REMEMBERED)(self._follower.item)
         self._fold = Fold(self._item)
         self._position = self._follower.cursor
         self._read_before = int(self._follower.state.get("position", 0))

@@ -6,6 +6,7 @@ TLS is always verified. Redirects are not followed: the token would go wherever 
 from __future__ import annotations
 
 import gzip
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -201,8 +202,8 @@ def _reply(response: Response, give_up: float) -> Reply:
     )  # fmt: skip
 
 
-def retry_after(given: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which is a number or a date.
+def retry_after(given: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, which is a number or a date (RFC 9110, 10.2.3).
 
     Examples
     --------
@@ -211,12 +212,18 @@ def retry_after(given: str | None) -> float | None:
     """
     if given is None:
         return None
-    if given.strip().isdigit():
-        return float(given)
     try:
-        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+        seconds = float(given)
+    except ValueError:
+        pass
+    else:
+        return seconds if 0 <= seconds < math.inf else None
+    try:
+        until = parsedate_to_datetime(given)
     except (ValueError, TypeError):
         return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max((until - (now or datetime.now(UTC))).total_seconds(), 0.0)
 
 
 def _one_line(body: bytes) -> str:

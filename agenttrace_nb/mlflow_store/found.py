@@ -12,7 +12,7 @@ from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store import traces
 from agenttrace_nb.mlflow_store.columns import SpanColumns
 from agenttrace_nb.mlflow_store.quick_columns import NotOursError, columns_of
-from agenttrace_nb.mlflow_store.said import success_of
+from agenttrace_nb.mlflow_store.success import success_of
 from agenttrace_nb.mlflow_store.target import shown
 from agenttrace_nb.spans import Trace
 

@@ -11,7 +11,7 @@ from agenttrace_nb.mlflow_store import attributes as names
 from agenttrace_nb.mlflow_store import traces
 from agenttrace_nb.mlflow_store.found import FoundTraces
 from agenttrace_nb.mlflow_store.listing import LONG_PAGE, PAGE, RUNNING, Query, pages
-from agenttrace_nb.mlflow_store.said import success_of
+from agenttrace_nb.mlflow_store.success import success_of
 from agenttrace_nb.mlflow_store.target import refusal, shown, silence
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+
+from agenttrace_nb.export.http_post import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ _FIRST_WAIT_S = 1.0
 _MOST_WAIT_S = 60.0
 _TOO_MANY_REQUESTS = 429
 _LONGEST_CHAIN = 20
+_MS_PER_S = 1000
 _NOTHING_LEFT = frozenset({"insufficient_quota"})  # OpenAI: an account without credit, which no waiting helps
 
 
@@ -73,15 +75,11 @@ def _retry_after(error: BaseException, now: datetime) -> float | None:
     if not isinstance(given, Mapping):
         return None
     headers = {str(name).lower(): str(value).strip() for name, value in given.items()}
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        with contextlib.suppress(KeyError, ValueError):
-            seconds = float(headers[name]) * unit_s
-            if math.isfinite(seconds):
-                return max(seconds, 0.0)
     with contextlib.suppress(KeyError, ValueError):
-        until = parsedate_to_datetime(headers["retry-after"])
-        return max(((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds(), 0.0)
-    return None
+        seconds = float(headers["retry-after-ms"]) / _MS_PER_S
+        if math.isfinite(seconds):
+            return max(seconds, 0.0)
+    return retry_after(headers.get("retry-after"), now)
 
 
 class Pause:

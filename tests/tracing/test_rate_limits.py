@@ -197,7 +197,7 @@ class LimitedError(Exception):
         ({"retry_after": "20", "Retry_After_Ms": "1500"}, 1.5),
         ({"retry_after": "Sun, 22 Nov 2026 12:00:30 GMT"}, 30.0),
         ({"retry_after": "Sun, 22 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry_after": "-3"}, 0.0),
+        ({"retry_after": "-3"}, 1.0),
         ({"retry_after": "soon"}, 1.0),
         ({"retry_after": "nan"}, 1.0),
         ({}, 1.0),
